@@ -1,0 +1,1 @@
+"""Can amortized variational inference be as good as factorized variational inference here?"""

@@ -1,0 +1,1 @@
+"""The answers: frozen, plain numbers and strings. Everything downstream speaks them."""
