@@ -40,6 +40,7 @@ class Slot:
         selectors: placeholders of the discrete latents that choose among the K axes, as in
             ``mu[c[n]]``.
         vector: whether the values are vectors (coordinates on the last axis).
+        batched: False for an unindexed scalar or array, the same at every instance.
     """
 
     symbol: Symbol
@@ -49,6 +50,7 @@ class Slot:
     values: np.ndarray | None
     selectors: tuple[Symbol, ...] = ()
     vector: bool = False
+    batched: bool = True
 
     @property
     def latent(self) -> bool:
@@ -132,6 +134,27 @@ def ground(bound: Bound, *, generative: bool = False) -> Ground:
     for factor in bound.model.factors():
         factors.extend(_Grounder(bound, factor, generative).run())
     return Ground(bound, tuple(factors))
+
+
+def ground_argument(factor: GroundFactor, bound: Bound, name: str) -> GroundFactor:
+    """One argument of a density (``mean``, ``sd``, …) at the instances of its ground factor.
+
+    Observed variables stay open, as with ``generative=True``.
+    """
+    source = factor.source
+    assert isinstance(source, Density)
+    expression = sympy.sympify(source.arguments[name])
+    if source.over:
+        if name == "cov":
+            assert factor.kernel is not None
+            kernel = factor.kernel
+            return GroundFactor(kernel.expression, kernel.slots, 1, source, {})
+        mean = factor.expression.args[1]
+        slots = tuple(s for s in factor.slots if s.symbol in mean.free_symbols)
+        return GroundFactor(mean, slots, 1, source, {})
+    part = _Grounder(bound, Factor(expression, source.ranges, source), True)
+    part.env, part.count = dict(factor.env), factor.count
+    return part._build()
 
 
 @dataclass
@@ -373,7 +396,7 @@ class _Grounder:
         """A scalar given or an array literal, whole or at (zero-based) subscripts."""
         name, subs = name_of(atom), subscripts_of(atom)
         if not subs:
-            return Slot(symbol, name, "given", None, array, (), array.ndim > 0)
+            return Slot(symbol, name, "given", None, array, (), array.ndim > 0, batched=False)
         index, chosen = self._subscript_arrays(subs, placed, array.shape)
         for axis, i in enumerate(index):
             if np.any(i < 0) or np.any(i >= array.shape[axis]):
