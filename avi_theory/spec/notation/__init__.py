@@ -1,0 +1,62 @@
+"""The notation: from a model text to the fields of a `Model`.  See `parse`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from avi_theory.spec.notation.checks import check_everything
+from avi_theory.spec.notation.declare import declare
+from avi_theory.spec.notation.densities import note_supports, write_densities
+from avi_theory.spec.notation.scope import Scope
+from avi_theory.spec.notation.syntax import read
+from avi_theory.spec.notation.tokens import Problems, statements_of
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Read a model text.
+
+    Args:
+        text: statements, one a line, as the notation page describes them.
+
+    Returns:
+        The fields of `Model` that the text determines: text, indices, sizes, givens, networks,
+        variables, edge_values, densities, potentials.
+
+    Raises:
+        ModelError: with every problem of the text, each with its line, column and a hint.
+
+    Example:
+        >>> fields = parse("index n = 1:N\\nlocal z[n] ~ Normal(0, 1)")
+        >>> fields["sizes"], str(fields["variables"]["z"])
+        (('N',), 'z[n]')
+    """
+    problems = Problems()
+    statements = statements_of(text, problems)
+    problems.raise_if_any() if not statements else None
+    raws = [read(s, problems) for s in statements]
+    scope = Scope(problems)
+    declared = declare(raws, scope)
+    note_supports(raws, scope)
+    written = write_densities(raws, declared, scope)
+    check_everything(raws, declared, written, scope)
+    problems.raise_if_any()
+    givens = {
+        n: replace(g, member_of=g.member_of or scope.pointing.get(n))
+        for n, g in scope.givens.items()
+    }
+    variables = {
+        n: replace(v, support=v.support or "real", categories=written.categories.get(n))
+        for n, v in scope.variables.items()
+    }
+    return {
+        "text": text,
+        "indices": dict(scope.indices),
+        "sizes": tuple(scope.sizes),
+        "givens": givens,
+        "networks": dict(scope.networks),
+        "variables": variables,
+        "edge_values": tuple(declared.edges),
+        "densities": tuple(d for d, _ in written.densities),
+        "potentials": tuple(written.potentials),
+    }

@@ -1,0 +1,162 @@
+r"""Does any point of the model depend on itself?  Decided by offsets, for every size at once.
+
+Statements make a graph: an edge from a variable to each variable its density names, weighted by
+the offset :math:`o` of the subscript (``z[t-1]`` under ``z[t]``: -1).  Along a direction
+:math:`s = \pm 1` no point can depend on itself if no closed walk has :math:`\sum s\,o > 0` and
+the closed walks with sum 0 are acyclic along the remaining axes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Symbol
+
+from avi_theory.spec.model import Range
+from avi_theory.spec.notation.declare import Place
+from avi_theory.spec.notation.densities import Written
+from avi_theory.spec.notation.intervals import Interval, compare, form, spread
+from avi_theory.spec.notation.scope import Reference, Scope
+from avi_theory.spec.terms import ALL, index_symbol
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The density of `child` names `parent`; `offsets` per letter, as low and high ends."""
+
+    child: str
+    parent: str
+    place: Place
+    reference: Reference
+
+
+def find_cycles(written: Written, scope: Scope) -> None:
+    """Report one problem for every group of variables that depend on themselves."""
+    edges = [
+        Edge(place.raw.name, reference.name, place, reference)
+        for place, references in written.parents
+        for reference in references
+        if reference.name in scope.variables and place.raw.name in scope.variables
+    ]
+    for group in components(edges):
+        inner = [e for e in edges if e.child in group and e.parent in group]
+        if not inner or _ordered(inner, sorted(group), scope):
+            continue
+        first = inner[0]
+        names = " → ".join([*(repr(n) for n in sorted(group)), repr(sorted(group)[0])])
+        scope.problems.add(
+            first.reference.place,
+            f"A cycle: {first.child!r} depends on itself ({names}).",
+            "A density may use other points only in one direction, such as z[t-1].",
+        )
+
+
+def components(edges: Sequence[Edge]) -> list[set[str]]:
+    """Groups of variables that reach each other (Tarjan, without recursion: by closure)."""
+    reach: dict[str, set[str]] = {}
+    for e in edges:
+        reach.setdefault(e.child, set()).add(e.parent)
+        reach.setdefault(e.parent, set())
+    for name in reach:
+        pending = list(reach[name])
+        seen: set[str] = set()
+        while pending:
+            current = pending.pop()
+            if current not in seen:
+                seen.add(current)
+                pending += reach.get(current, ())
+        reach[name] = seen
+    groups: list[set[str]] = []
+    done: set[str] = set()
+    for name, seen in reach.items():
+        if name in done or name not in seen:
+            continue
+        group = {m for m in seen if name in reach[m]} | {name}
+        done |= group
+        groups.append(group)
+    return groups
+
+
+def _ordered(edges: list[Edge], group: list[str], scope: Scope) -> bool:
+    """Whether some order of the points respects all edges."""
+    shared = [
+        a.letter
+        for a in scope.variables[group[0]].axes
+        if all(a.letter in scope.variables[n].letters for n in group)
+    ]
+    return _acyclic(edges, shared, scope)
+
+
+def _acyclic(edges: list[Edge], letters: list[str], scope: Scope) -> bool:
+    """Peel off one axis after the other, keeping the edges that may lie on closed walks."""
+    groups = components(edges)
+    if not groups:
+        return True
+    for group in groups:
+        inner = [e for e in edges if e.child in group and e.parent in group]
+        if not any(
+            (rest := _remaining(inner, letter, side, scope)) is not None
+            and _acyclic(rest, [x for x in letters if x != letter], scope)
+            for letter in letters
+            for side in (-1, 1)
+        ):
+            return False
+    return True
+
+
+def _remaining(edges: list[Edge], letter: str, side: int, scope: Scope) -> list[Edge] | None:
+    """Edges on closed walks that stay at one point of the axis; None if a walk goes against it."""
+    nodes = {e.child for e in edges} | {e.parent for e in edges}
+    weights: list[int] = []
+    for e in edges:
+        weight = _weight(e, letter, side, scope)
+        if weight is None:
+            return None
+        weights.append(weight)
+    height = dict.fromkeys(nodes, 0)
+    for _ in range(len(nodes) + 1):
+        changed = False
+        for e, w in zip(edges, weights, strict=True):
+            if height[e.child] + w > height[e.parent]:
+                height[e.parent] = height[e.child] + w
+                changed = True
+        if not changed:
+            break
+    else:
+        return None
+    return [
+        e
+        for e, w in zip(edges, weights, strict=True)
+        if height[e.child] + w == height[e.parent]
+    ]
+
+
+def _weight(edge: Edge, letter: str, side: int, scope: Scope) -> int | None:
+    """The largest side·(parent's position - child's position), as far as it is bounded."""
+    at = scope.variables[edge.child].letters.index(letter)
+    to = scope.variables[edge.parent].letters.index(letter)
+    own = _own(edge.place, at)
+    if own is None or to >= len(edge.reference.subscripts):
+        return None
+    subscript = edge.reference.subscripts[to]
+    if subscript is ALL:
+        return None
+    interval = _difference(subscript, own, edge.reference)
+    end = interval.high if side > 0 else interval.low
+    value = side * end
+    linear = form(value)
+    if not linear.parts and linear.constant.is_Integer:
+        return int(linear.constant)
+    return -1 if linear.sign() == -1 else None
+
+
+def _own(place: Place, axis: int) -> Expr | None:
+    return place.subscripts[axis] if axis < len(place.subscripts) else None
+
+
+def _difference(subscript: Expr, own: Expr, reference: Reference) -> Interval:
+    """The range of subscript - own; a letter bound by a sum runs over its whole range."""
+    ranges: dict[Symbol, Range] = dict(reference.ranges)
+    return spread(subscript - own, ranges)
