@@ -7,7 +7,7 @@ frozen data: nothing in them knows data, numbers of a data set, torch, or how it
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -256,6 +256,8 @@ class Model:
     def __init__(self, text: str, /, **values: Any) -> None:
         from avi_theory.spec.notation import parse
 
+        factories = {f.name: f.default_factory for f in fields(self)}
+        self._fill({k: make() for k, make in factories.items() if make is not MISSING})
         self._fill(parse(text))
         self._fill({"values": self._checked(values)})
 

@@ -109,9 +109,9 @@ class Table:
     @classmethod
     def of(cls, name: str, letters: Sequence[str], points: Ints) -> Table:
         """Number the given points (``[P, axes]``), sorted and without doubles."""
-        points = np.asarray(points, np.int64).reshape(-1, len(letters))
         if not letters:
             return cls(name, (), np.zeros((1, 0), np.int64), (), np.zeros((), np.int64))
+        points = np.asarray(points, np.int64).reshape(-1, len(letters))
         if len(points) == 0:
             raise DataError(
                 f"{name}[{','.join(letters)}] has no index point at these sizes. "

@@ -135,9 +135,9 @@ def test_simulated_moments_are_those_of_the_prior():
     observed x[t] ~ Normal(z[t], 1)
     """
     bound = bind(Model(text, T=3))
-    draws = np.stack([simulate_bound(bound, seed=s).bound.known["x"] for s in range(3000)])
+    draws = np.stack([simulate_bound(bound, seed=s).bound.known["x"] for s in range(400)])
     exact = np.minimum.outer([1, 2, 3], [1, 2, 3]) + np.eye(3)
-    error = 4 * np.sqrt((exact**2 + np.outer(np.diag(exact), np.diag(exact))) / 3000)
+    error = 4 * np.sqrt((exact**2 + np.outer(np.diag(exact), np.diag(exact))) / 400)
     assert np.all(np.abs(np.cov(draws.T) - exact) < error)
 
 
