@@ -249,6 +249,7 @@ class Model:
     values: Mapping[str, Any] = field(default_factory=dict)
     default_sizes: Mapping[str, int] = field(default_factory=dict)
     data_file: str | None = None
+    folder: str | None = None
     typical: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     network_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)

@@ -147,9 +147,7 @@ def _global(variable: Variable, value: float | np.ndarray) -> float | np.ndarray
     return value
 
 
-def _same_shape(
-    name: str, value: float | np.ndarray, wanted: tuple[int | None, ...]
-) -> None:
+def _same_shape(name: str, value: float | np.ndarray, wanted: tuple[int | None, ...]) -> None:
     found = np.shape(value)
     fits = len(found) == len(wanted) and all(
         w is None or w == f for w, f in zip(wanted, found, strict=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from avi_theory.errors import ModelError, Problem
 from avi_theory.spec.notation.checks import check_everything
-from avi_theory.spec.notation.declare import declare
-from avi_theory.spec.notation.densities import note_supports, write_densities
+from avi_theory.spec.notation.declare import Declared, declare
+from avi_theory.spec.notation.densities import Written, note_supports, write_densities
 from avi_theory.spec.notation.scope import Scope
 from avi_theory.spec.notation.syntax import read
 from avi_theory.spec.notation.tokens import Problems, statements_of
@@ -31,16 +32,31 @@ def parse(text: str) -> dict[str, Any]:
         >>> fields["sizes"], str(fields["variables"]["z"])
         (('N',), 'z[n]')
     """
+    fields, _, problems = examine(text)
+    if problems:
+        raise ModelError(problems)
+    return fields
+
+
+def examine(text: str) -> tuple[dict[str, Any], dict[str, str], tuple[Problem, ...]]:
+    """As `parse`, but problems are returned.
+
+    Returns:
+        The fields as far as they could be read, every declared name with its kind (``local``,
+        ``given``, …, ``size``), and the problems.
+    """
     problems = Problems()
-    statements = statements_of(text, problems)
-    problems.raise_if_any() if not statements else None
-    raws = [read(s, problems) for s in statements]
+    raws = [read(s, problems) for s in statements_of(text, problems)]
     scope = Scope(problems)
     declared = declare(raws, scope)
     note_supports(raws, scope)
     written = write_densities(raws, declared, scope)
     check_everything(raws, declared, written, scope)
-    problems.raise_if_any()
+    kinds = {**dict.fromkeys(scope.sizes, "size"), **scope.kinds}
+    return _fields(text, declared, written, scope), kinds, tuple(problems.found.values())
+
+
+def _fields(text: str, declared: Declared, written: Written, scope: Scope) -> dict[str, Any]:
     givens = {
         n: replace(g, member_of=g.member_of or scope.pointing.get(n))
         for n, g in scope.givens.items()

@@ -110,9 +110,7 @@ def _boxes(reference: Reference, axes: tuple[Axis, ...]) -> tuple[Box, list[bool
     return tuple(box), certain
 
 
-def _cover(
-    box: Box, certain: list[bool], reference: Reference, axes: tuple[Axis, ...]
-) -> Box:
+def _cover(box: Box, certain: list[bool], reference: Reference, axes: tuple[Axis, ...]) -> Box:
     """A declared box seen from a reference: its outer letters are the reference's subscripts."""
     substitution = {
         index_symbol(axis.letter): sub
@@ -183,9 +181,7 @@ def _conditioned(
         return False
     places = declared.places[reference.name]
     widened = [hull([*(p.box[i] for p in places), whole[i]]) for i in range(len(whole))]
-    axes = tuple(
-        Axis(a.letter, w.low, w.high) for a, w in zip(variable.axes, widened, strict=True)
-    )
+    axes = tuple(Axis(a.letter, w.low, w.high) for a, w in zip(variable.axes, widened, strict=True))
     scope.variables[reference.name] = replace(variable, axes=axes)
     return True
 
@@ -248,11 +244,7 @@ def _edges_are_needed(declared: Declared, written: Written, scope: Scope) -> Non
         reached = False
         for reference in written.references.get(edge.variable, []):
             reach, certain = _boxes(reference, axes)
-            apart = (
-                meet(r, e)
-                for r, e, sure in zip(reach, box, certain, strict=True)
-                if sure
-            )
+            apart = (meet(r, e) for r, e, sure in zip(reach, box, certain, strict=True) if sure)
             reached = reached or not any(m is not None and m.empty for m in apart)
         if not reached and edge.variable not in scope.broken:
             scope.problems.add(

@@ -127,9 +127,7 @@ def _remaining(edges: list[Edge], letter: str, side: int, scope: Scope) -> list[
     else:
         return None
     return [
-        e
-        for e, w in zip(edges, weights, strict=True)
-        if height[e.child] + w == height[e.parent]
+        e for e, w in zip(edges, weights, strict=True) if height[e.child] + w == height[e.parent]
     ]
 
 

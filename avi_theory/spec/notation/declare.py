@@ -160,9 +160,7 @@ def _ragged_size(name: str, place: Token, node: ast.Subscript, scope: Scope) -> 
     scope.kinds[name] = "given"
     scope.places[name] = place
     zero = sympy.Integer(0)
-    scope.givens[name] = Given(
-        name, tuple(Axis(n, zero, zero) for n in letters), line=place.line
-    )
+    scope.givens[name] = Given(name, tuple(Axis(n, zero, zero) for n in letters), line=place.line)
 
 
 # -- index sets and ranges ---------------------------------------------------------------------
@@ -294,9 +292,7 @@ def read_ranges(raw: Raw, left: Sequence[str], scope: Scope) -> tuple[Range, ...
     return _outermost_first(raw, ranges, scope)
 
 
-def _outermost_first(
-    raw: Raw, ranges: dict[str, Range], scope: Scope
-) -> tuple[Range, ...] | None:
+def _outermost_first(raw: Raw, ranges: dict[str, Range], scope: Scope) -> tuple[Range, ...] | None:
     ordered: list[Range] = []
     pending = dict(ranges)
     while pending:

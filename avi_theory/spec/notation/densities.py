@@ -84,7 +84,9 @@ def _read_anyway(raw: Raw, code: Code, scope: Scope, written: Written) -> None:
     for item in raw.items:
         for sub in item.subscripts or ():
             if isinstance(sub.node, ast.Name) and sub.node.id in scope.broken:
-                letters.setdefault(sub.node.id, Range(index_symbol(sub.node.id), *(sympy.S.One,) * 2))
+                letters.setdefault(
+                    sub.node.id, Range(index_symbol(sub.node.id), *(sympy.S.One,) * 2)
+                )
     reader = Reader(scope, code, letters)
     call = code.node
     if isinstance(call, ast.Call):
@@ -113,9 +115,7 @@ def _potential(
         )
 
 
-def _remember(
-    reader: Reader, variable: str, ranges: tuple[Range, ...], written: Written
-) -> None:
+def _remember(reader: Reader, variable: str, ranges: tuple[Range, ...], written: Written) -> None:
     uses = set(reader.uses)
     for r in ranges:
         uses |= {terms.name_of(s) for s in r.low.free_symbols | r.high.free_symbols}
@@ -134,7 +134,9 @@ def _prior(raw: Raw, code: Code, scope: Scope, written: Written) -> None:
         return
     family, values = bound
     if family.discrete or family.multivariate or family.name == "Flat":
-        reader.problem(code.node, f"{family.name} is no prior for weights.", "For example Normal(0, 1).")
+        reader.problem(
+            code.node, f"{family.name} is no prior for weights.", "For example Normal(0, 1)."
+        )
         return
     for value in values.values():
         if not value.broken and value.shape:

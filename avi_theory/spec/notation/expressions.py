@@ -95,7 +95,9 @@ class Reader:
             return value
         if value.partial:
             return self.problem(node, value.partial)
-        return self.problem(node, "Expected one number, but this is a vector.", "Pick a coordinate.")
+        return self.problem(
+            node, "Expected one number, but this is a vector.", "Pick a coordinate."
+        )
 
     def index(self, node: ast.expr | None = None) -> Value:
         """Read an expression that must be a whole number: a subscript or the end of a range."""
@@ -325,9 +327,7 @@ class Reader:
         whole = base.integer and exponent.expr.is_Integer and exponent.expr >= 0
         return Value(arithmetic.power(base.expr, exponent.expr), shape, bool(whole))
 
-    def _chain(
-        self, node: ast.BinOp, kinds: tuple[type, ...], join: Callable[..., Expr]
-    ) -> Value:
+    def _chain(self, node: ast.BinOp, kinds: tuple[type, ...], join: Callable[..., Expr]) -> Value:
         """a + b - c … or a * b / c …, read as one."""
         parts: list[tuple[ast.expr, ast.operator | None]] = []
         left: ast.expr = node

@@ -199,7 +199,9 @@ def _dimension(tokens: Tokens, after: Token, problems: Problems) -> Code | None:
     return item.subscripts[0]
 
 
-def _tail(tokens: Tokens, problems: Problems) -> tuple[list[Token], dict[str, Tokens], Token | None]:
+def _tail(
+    tokens: Tokens, problems: Problems
+) -> tuple[list[Token], dict[str, Tokens], Token | None]:
     """Split off ``for …``, ``over …`` and ``missing`` at the end."""
     head: list[Token] = []
     tails: dict[str, list[Token]] = {}

@@ -156,7 +156,9 @@ def statements_of(text: str, problems: Problems) -> list[Statement]:
         problems.add(start, f"A model is a text, not {type(text).__name__}.")
         return []
     if len(text) > MAX_TEXT:
-        problems.add(start, f"A text of {len(text)} characters is too long.", f"At most {MAX_TEXT}.")
+        problems.add(
+            start, f"A text of {len(text)} characters is too long.", f"At most {MAX_TEXT}."
+        )
         return []
     found: list[Statement] = []
     pending: list[Token] = []
@@ -173,13 +175,17 @@ def statements_of(text: str, problems: Problems) -> list[Statement]:
         written.append(line.split("#", 1)[0].strip())
         depth += sum((t.text in "([") - (t.text in ")]") for t in tokens if t.kind == "op")
         if len(pending) > MAX_TOKENS:
-            problems.add(pending[0], f"This statement has more than {MAX_TOKENS} parts.", "Split it.")
+            problems.add(
+                pending[0], f"This statement has more than {MAX_TOKENS} parts.", "Split it."
+            )
             return found
         if depth <= 0:
             _close(pending, written, found, problems)
             pending, written, depth = [], [], 0
         if len(found) > MAX_STATEMENTS:
-            problems.add(found[-1].keyword, f"More than {MAX_STATEMENTS} statements.", "Use indices.")
+            problems.add(
+                found[-1].keyword, f"More than {MAX_STATEMENTS} statements.", "Use indices."
+            )
             return found
     if pending:
         _close(pending, written, found, problems)
