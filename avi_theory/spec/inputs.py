@@ -1,0 +1,370 @@
+"""What an inference function sees: ``x[t-1]``, ``s[n]``, ``y[g,:]``, ``y[i: g[i]=n]``, ``mean(x)``.
+
+An input is written in the index letters of the local it belongs to.  Resolved at a model's sizes it
+says, for every point of that local, which cells of which table the function sees.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import sympy
+from sympy import Expr
+
+from avi_theory.errors import InputError, nearest
+from avi_theory.spec.bound import Bound, edge_points
+from avi_theory.spec.model import Model, Variable
+from avi_theory.spec.tables import Ints, evaluate_index
+from avi_theory.spec.terms import index_symbol, ref
+
+Role = Literal["observed", "given", "position"]
+_FACT = re.compile(r"^(?:(\w+)'*\s*:\s*)?(\w+)\[\s*(\w+)'*\s*\]\s*=\s*(.+)$")
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """One input of one local, at every point of the local.
+
+    Attributes:
+        text: as written, without blanks.
+        role: ``observed``, ``given``, or ``position`` (a bare index letter).
+        name: of the variable or given; the letter for a position.
+        cells: positions in the table of `name`, ``[P, L]``; -1 where there is no such point.  For
+            a set-valued input of varying size None.
+        members: for a set-valued input, the cells of each point one after another, and `starts`
+            ``[P + 1]``.  A membership map makes a set even where all have one size.
+        averaged: whether the function sees only the mean over the cells.
+        fixed: whether all points see the same cells (``x[:]``, ``mean(x)``).
+        values: of a position, ``[P]``; else None.
+    """
+
+    text: str
+    role: Role
+    name: str
+    cells: Ints | None = None
+    members: Ints | None = None
+    starts: Ints | None = None
+    averaged: bool = False
+    fixed: bool = False
+    values: np.ndarray | None = None
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the input is a set of varying size."""
+        return self.members is not None
+
+
+def resolve(bound: Bound, local: Variable, texts: Sequence[str]) -> tuple[Input, ...]:
+    """The inputs of one local, in the given order, without doubles.
+
+    Raises:
+        InputError: an unknown name, a wrong number of indices, or an expression that is no index.
+    """
+    unique = dict.fromkeys(_plain(t) for t in texts)
+    return tuple(_Resolver(bound, local, text).run() for text in unique)
+
+
+def for_locals(
+    bound: Bound, inputs: Sequence[str] | Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Inputs by local: a list goes to every local that has the letters it is written in.
+
+    Raises:
+        InputError: an input that fits no local, or a local that the model does not have.
+    """
+    model = bound.model
+    names = [v.name for v in model.locals]
+    if isinstance(inputs, Mapping):
+        for name in inputs:
+            if name not in names:
+                hint = nearest(name, names) or f"The locals are {', '.join(names)}."
+                raise InputError(f"Inputs were given for {name!r}, which is no local. {hint}")
+        return {n: tuple(_plain(t) for t in inputs.get(n, ())) for n in names}
+    chosen: dict[str, list[str]] = {n: [] for n in names}
+    for text in (_plain(t) for t in inputs):
+        problem: InputError | None = None
+        fits = False
+        for v in model.locals:
+            try:
+                _Resolver(bound, v, text).run()
+            except InputError as e:
+                problem = problem or e
+            else:
+                chosen[v.name].append(text)
+                fits = True
+        if not fits and problem is not None:
+            raise problem
+    return {n: tuple(t) for n, t in chosen.items()}
+
+
+def window(bound: Bound, half_width: int) -> dict[str, tuple[str, ...]]:
+    """The observations within `half_width` positions, of every observed variable that informs.
+
+    Raises:
+        InputError: a negative width, or a window wider than the series.
+    """
+    if half_width < 0:
+        raise InputError(f"The window {half_width} is negative. Give 0, 1, 2, …")
+    return {v.name: tuple(_window_of(bound, v, half_width)) for v in bound.model.locals}
+
+
+def _window_of(bound: Bound, local: Variable, half_width: int) -> list[str]:
+    model, letters = bound.model, list(local.letters)
+    if not letters:
+        return [_whole(o) for o in model.observed]
+    running = _running_letter(model, local)
+    extent = int(np.ptp(bound.tables[local.name].points[:, letters.index(running)])) + 1
+    if 2 * half_width + 1 > extent:
+        raise InputError(
+            f"A window of {half_width} on each side holds {2 * half_width + 1} positions, but "
+            f"{local} has only {extent} along {running}. Use at most {(extent - 1) // 2}."
+        )
+    found: list[str] = []
+    for o in _informing(model, local):
+        if running in o.letters:
+            for k in range(-half_width, half_width + 1):
+                shifted = running if k == 0 else f"{running}{k:+d}"
+                subs = [shifted if a == running else a if a in letters else ":" for a in o.letters]
+                found.append(f"{o.name}[{','.join(subs)}]")
+            continue
+        subs = [_attached(model, a, letters) for a in o.letters]
+        if any(s != ":" for s in subs):
+            found.append(f"{o.name}[{','.join(subs)}]")
+    return sorted(found)
+
+
+def _whole(variable: Variable) -> str:
+    return (
+        f"{variable.name}[{','.join(':' for _ in variable.axes)}]"
+        if variable.axes
+        else (variable.name)
+    )
+
+
+def _running_letter(model: Model, local: Variable) -> str:
+    """The letter along which a statement steps (``z[t-1]``), else the last one."""
+    for density in model.densities:
+        if density.variable != local.name:
+            continue
+        for argument in density.arguments.values():
+            for atom in sympy.sympify(argument).atoms(sympy.Indexed):
+                if str(atom.base.label) != local.name:
+                    continue
+                for k, (a, b) in enumerate(zip(atom.indices, density.subscripts, strict=False)):
+                    if a != b and (a - b).is_Integer:
+                        return local.letters[k]
+    return local.letters[-1]
+
+
+def _informing(model: Model, local: Variable) -> list[Variable]:
+    """Observed variables that share a term of the log density with the local, else any near it."""
+    direct: dict[str, Variable] = {}
+    for factor in model.factors():
+        names = {str(r.base.label) if isinstance(r, sympy.Indexed) else str(r)
+                 for r in model.references_in(factor.expression)}  # fmt: skip
+        if local.name in names:
+            direct |= {o.name: o for o in model.observed if o.name in names}
+    near = [o for o in model.observed if set(o.letters) & set(local.letters)]
+    return [o for o in model.observed if o.name in direct] or near
+
+
+def _attached(model: Model, letter: str, letters: Sequence[str]) -> str:
+    if letter in letters:
+        return letter
+    for g in model.givens.values():
+        if g.member_of in letters and [a.letter for a in g.axes] == [letter]:
+            return f"{letter}: {g.name}[{letter}]={g.member_of}"
+    return ":"
+
+
+def _plain(text: str) -> str:
+    squeezed = re.sub(r"\s+", "", text)
+    return re.sub(r":(?=\w)", ": ", squeezed)
+
+
+def _split(text: str) -> list[str]:
+    """Subscripts at the top level; a fact without ``i:`` belongs to the one before it."""
+    parts, depth, current = [], 0, ""
+    for c in text:
+        depth += (c in "[(") - (c in "])")
+        if c == "," and depth == 0:
+            parts.append(current)
+            current = ""
+        else:
+            current += c
+    parts.append(current)
+    joined: list[str] = []
+    for p in parts:
+        if "=" in p and ":" not in p and joined:
+            joined[-1] += ";" + p
+        else:
+            joined.append(p)
+    return joined
+
+
+@dataclass(frozen=True)
+class _Resolver:
+    bound: Bound
+    local: Variable
+    text: str
+
+    def run(self) -> Input:
+        text = self.text
+        if text.startswith("mean(") and text.endswith(")"):
+            return self._mean(text[5:-1])
+        name, _, rest = text.partition("[")
+        if rest and not rest.endswith("]"):
+            raise self._error(f"The input {text!r} lacks its closing bracket")
+        if not rest and name in self.local.letters and name not in self.bound.model.givens:
+            points = self.bound.tables[self.local.name].points
+            values = points[:, self.local.letters.index(name)].astype(float)
+            return Input(text, "position", name, values=values)
+        role = self._role(name)
+        axes = self._axes(name)
+        subs = _split(rest[:-1]) if rest else [":"] * axes
+        if len(subs) != axes:
+            raise self._error(f"The input {text!r} has {len(subs)} indices, but {name} has {axes}")
+        return self._cells(role, name, subs)
+
+    def _role(self, name: str) -> Role:
+        model = self.bound.model
+        variable = model.variables.get(name)
+        if variable is not None and variable.role == "observed":
+            return "observed"
+        if name in model.givens:
+            return "given"
+        if variable is not None:
+            raise self._error(
+                f"The input {self.text!r} names the {variable.role} {variable}, which is unknown"
+            )
+        legal = [*(v.name for v in model.observed), *model.givens, *self.local.letters]
+        hint = nearest(name, legal)
+        raise self._error(f"The input {self.text!r} names {name!r}, which is not declared", hint)
+
+    def _axes(self, name: str) -> int:
+        model = self.bound.model
+        declared = model.variables.get(name) or model.givens[name]
+        return len(declared.axes)
+
+    def _error(self, what: str, hint: str = "") -> InputError:
+        model = self.bound.model
+        legal = [*(str(v) for v in model.observed),
+                 *(g.name + (f"[{','.join(a.letter for a in g.axes)}]" if g.axes else "")
+                   for g in model.givens.values()), *self.local.letters]  # fmt: skip
+        hint = f" {hint}" if hint else ""
+        return InputError(
+            f"{what}.{hint} An inference function of {self.local} may see {', '.join(legal)}, "
+            "at neighbouring points too, whole rows as ':', or mean(x)."
+        )
+
+    def _mean(self, inner: str) -> Input:
+        found = _Resolver(self.bound, self.local, inner).run()
+        if found.role == "position":
+            raise self._error(f"The input {self.text!r} averages a position")
+        cells, members, starts = found.cells, found.members, found.starts
+        if found.fixed and cells is not None and found.role == "observed":
+            cells = cells[:, ~np.isin(cells[0], self._edges(found.name))]
+        return Input(self.text, found.role, found.name, cells, members, starts, True, found.fixed)
+
+    def _edges(self, name: str) -> Ints:
+        bound = self.bound
+        points = [p for p, _ in edge_points(bound.model, name, bound.sizes, bound.lookup)]
+        table = bound.tables[name]
+        found = [table.positions(tuple(p.T)) for p in points]
+        return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+    def _cells(self, role: Role, name: str, subs: list[str]) -> Input:
+        bound = self.bound
+        points = bound.tables[self.local.name].points
+        count = len(points)
+        if name not in bound.tables:
+            if subs:
+                raise self._error(f"The input {self.text!r} indexes {name}, which has no values")
+            return Input(self.text, role, name, np.zeros((count, 1), np.int64), fixed=True)
+        table = bound.tables[name]
+        env = {a: points[:, k] for k, a in enumerate(self.local.letters)}
+        if all(s == ":" for s in subs):
+            everything = np.arange(table.size)
+            cells = np.broadcast_to(everything, (count, table.size))
+            return Input(self.text, role, name, cells, fixed=True)
+        if not any(s == ":" or "=" in s for s in subs):
+            values = [np.broadcast_to(self._value(s, env), (count,)) for s in subs]
+            return Input(self.text, role, name, np.asarray(table.positions(values))[:, None])
+        return self._joined(role, name, subs, env)
+
+    def _joined(self, role: Role, name: str, subs: list[str], env: Mapping[str, Ints]) -> Input:
+        """Cells whose coordinates, or maps of them, equal what each point asks for."""
+        table, mapped = self.bound.tables[name], False
+        count = len(next(iter(env.values()))) if env else 1
+        ours, theirs = [], []
+        for axis, s in enumerate(subs):
+            coordinate = table.points[:, axis]
+            if s == ":":
+                continue
+            if "=" not in s:
+                ours.append(np.broadcast_to(self._value(s, env), (count,)))
+                theirs.append(coordinate)
+                continue
+            mapped = True
+            for fact in s.split(";"):
+                match = _FACT.match(fact.strip())
+                if match is None or match[2] not in self.bound.model.givens:
+                    raise self._error(f"The condition {fact!r} is not of the form i: g[i]=n")
+                ours.append(np.broadcast_to(self._value(match[4], env), (count,)))
+                theirs.append(self.bound.lookup(ref(match[2], index_symbol("i")), (coordinate,)))
+        keys = np.concatenate([np.stack(ours, -1), np.stack(theirs, -1)])
+        _, group = np.unique(keys, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        wanted, held = group[:count], group[count:]
+        order = np.argsort(held, kind="stable")
+        low = np.searchsorted(held[order], wanted, "left")
+        high = np.searchsorted(held[order], wanted, "right")
+        lengths = high - low
+        full = lengths.max() if len(lengths) else 0
+        if not mapped and np.all((lengths == full) | (lengths == 0)):
+            inside = low[:, None] + np.arange(full)
+            cells = np.where(lengths[:, None] > 0, order[np.minimum(inside, len(order) - 1)], -1)
+            return Input(self.text, role, name, cells)
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        inside = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + np.repeat(low, lengths)
+        return Input(self.text, role, name, None, order[inside], starts)
+
+    def _value(self, text: str, env: Mapping[str, Ints]) -> Ints:
+        try:
+            tree = ast.parse(text, mode="eval").body
+        except (SyntaxError, ValueError) as e:
+            raise self._error(
+                f"The index {text!r} of the input {self.text!r} cannot be read"
+            ) from e
+        expression = self._expression(tree, text)
+        return evaluate_index(expression, {**self.bound.sizes, **env}, self.bound.lookup)
+
+    def _expression(self, node: ast.expr, text: str) -> Expr:
+        """Whole numbers, letters, sizes and maps under + - *; nothing is evaluated as code."""
+        if isinstance(node, ast.Constant) and type(node.value) is int:
+            return sympy.Integer(node.value)
+        if isinstance(node, ast.Name):
+            if node.id in self.local.letters or node.id in self.bound.sizes:
+                return index_symbol(node.id)
+            letters = [*self.local.letters, *self.bound.sizes]
+            raise self._error(
+                f"The input {self.text!r} uses the letter {node.id!r}, which {self.local} has not",
+                nearest(node.id, letters),
+            )
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self._expression(node.operand, text)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)):
+            a, b = self._expression(node.left, text), self._expression(node.right, text)
+            return a + b if isinstance(node.op, ast.Add) else (
+                a - b if isinstance(node.op, ast.Sub) else a * b
+            )  # fmt: skip
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+            inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if node.value.id in self.bound.model.givens:
+                return ref(node.value.id, *(self._expression(i, text) for i in inner))
+        raise self._error(f"The index {text!r} of the input {self.text!r} is no index expression")
