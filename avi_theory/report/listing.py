@@ -1,0 +1,40 @@
+"""The gallery at a glance, and the choices of inputs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from avi_theory.report.blocks import Block, Column, Table, Text, prose
+from avi_theory.report.check import VERDICTS
+from avi_theory.report.numbers import listed, nats
+
+
+def gallery(found: Mapping[str, Any]) -> list[Block]:
+    """The models of the gallery."""
+    rows = tuple(
+        (Text(m["name"], "strong"), m["title"], Text(m["closes"], VERDICTS[m["closes"]][0]))
+        if m["closes"] in VERDICTS
+        else (Text(m["name"], "strong"), m["title"], m["closes"])
+        for m in found["models"]
+    )
+    return [Table((Column("model"), Column("title"), Column("closes")), rows)]
+
+
+def choices(found: Mapping[str, Any]) -> list[Block]:
+    """What each choice of inputs costs, and the smallest that is good enough."""
+    smallest = found["smallest"]
+    rows = tuple(
+        (
+            listed(c["inputs"]),
+            nats(c["gap_per_latent"], kind=c["kind"]),
+            c["kind"],
+            Text("smallest within the tolerance", "good") if c == smallest else "",
+        )
+        for c in found["choices"]
+    )
+    columns = (Column("inputs"), Column("nats per latent", True), Column("kind"), Column(""))
+    result: list[Block] = [Table(columns, rows, title="What each choice of inputs costs")]
+    if not smallest:
+        result.append(prose(Text("No choice is known to stay within the tolerance.", "warn")))
+    return result

@@ -1,0 +1,67 @@
+"""What the gallery holds, and what choices of inputs cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from avi_theory.results import views
+from avi_theory.results.base import Result
+from avi_theory.results.comparison import Kind
+
+
+@dataclass(frozen=True)
+class Entry(Result):
+    """A model of the gallery: its name, its title and the verdict that it declares."""
+
+    name: str
+    title: str
+    closes: str
+
+
+@dataclass(frozen=True)
+class Listing(Result):
+    """The gallery."""
+
+    models: tuple[Entry, ...]
+
+    def __str__(self) -> str:
+        return views.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.as_html(self)
+
+
+@dataclass(frozen=True)
+class Choice(Result):
+    """A set of inputs and the predicted amortization gap per latent, in nats."""
+
+    inputs: tuple[str, ...]
+    gap_per_latent: float | None
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Choices(Result):
+    """What `smallest_inputs` answers.
+
+    Attributes:
+        choices: from the fewest inputs to the most.
+        smallest: the first whose gap is known to stay within the tolerance, or None.
+        model, tolerance: what was asked; not in the JSON.
+    """
+
+    choices: tuple[Choice, ...]
+    smallest: Choice | None
+    model: str = field(default="model", repr=False)
+    tolerance: float = field(default=0.0, repr=False)
+
+    def plot(self, name: str | None = None) -> Any:
+        """The gap against the width of the inputs, as a matplotlib figure."""
+        return views.as_figure(self, name)
+
+    def __str__(self) -> str:
+        return views.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.as_html(self)
