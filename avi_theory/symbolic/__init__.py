@@ -1,0 +1,1 @@
+"""The symbolic decision: instances, interactions, components, inputs, kernels, witnesses."""

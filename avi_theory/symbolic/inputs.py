@@ -1,0 +1,296 @@
+r"""What a local's optimal factor depends on: its inputs, named in its own index letters.
+
+.. math:: W_n = \bigcup_{j \in K_n} D_j
+
+\(D_j\) holds the observations, covariates, selectors and positions that interact with the local
+\(j\), \(K_n\) is the component of the local \(n\) (THEORY.md, section 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import sympy
+from sympy import Expr, Indexed, Symbol
+
+from avi_theory.spec import terms
+from avi_theory.symbolic.components import Component, Components, Node
+from avi_theory.symbolic.instances import Generic, Place
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the inference function, in the root's letters.
+
+    Attributes:
+        atom: a reference, or a bare letter for the position.
+        free: letters of the atom that run over a range, with what maps say about them.
+        role: ``observed``, ``given`` or ``position``.
+        text: as the contract writes it.
+    """
+
+    atom: Expr
+    free: tuple[Generic, ...]
+    role: str
+    text: str
+
+
+def index_text(expr: Expr) -> str:
+    """A subscript as the notation writes it: ``t-1``, ``g[i]``."""
+    if isinstance(expr, Indexed):
+        return reference_text(expr)
+    return str(expr).replace(" ", "")
+
+
+def reference_text(atom: Expr, free: Iterable[Generic] = ()) -> str:
+    """A reference as the contract writes it.
+
+    Free letters become ``:``, those tied by a map ``i: g[i]=n``.
+    """
+    letters = {g.letter: g for g in free}
+    if not isinstance(atom, Indexed):
+        return index_text(atom)
+    parts = []
+    for sub in atom.indices:
+        moving = [s for s in sorted(sub.free_symbols, key=str) if s in letters]
+        if not moving:
+            parts.append(index_text(sub))
+        elif sub in letters and letters[sub].facts:
+            facts = ", ".join(
+                f"{index_text(a)}={index_text(b)}" for a, b in letters[sub].facts
+            )  # fmt: skip
+            parts.append(f"{sub}: {facts}")
+        else:
+            parts.append(":")
+    return f"{terms.name_of(atom)}[{','.join(parts)}]"
+
+
+class Inputs:
+    """Collects inputs.
+
+    Args:
+        components: finds components and their interactions.
+    """
+
+    def __init__(self, components: Components) -> None:
+        self.components = components
+        self.structure = components.structure
+        self.tester = components.tester
+        self.randomised = False
+        self._own: dict[Node, list[tuple[Expr, Place, str]]] = {}
+
+    def of(self, component: Component) -> list[Input]:
+        """All inputs of a component, seen from its root; no order, no duplicates."""
+        found: dict[str, Input] = {}
+        for node in component.nodes:
+            translated = self._translation(component, node)
+            for atom, scope, role in self.own(node):
+                entry = self._translated(component, node, atom, scope, role, translated)
+                if entry is not None:
+                    found.setdefault(entry.text, entry)
+        return self.without_covered(list(found.values()))
+
+    def own(self, node: Node) -> list[tuple[Expr, Place, str]]:
+        """What interacts with one local, in its own letters: reference, letters, role."""
+        if node not in self._own:
+            self._own[node] = list(self._own_inputs(node))
+        return self._own[node]
+
+    def _own_inputs(self, node: Node) -> Iterator[tuple[Expr, Place, str]]:
+        site, place = self.components.site(node)
+        seen: set[Expr] = set()
+        for versions in self.components.candidates(node, ("observed", "given")):
+            first = versions[0][0]
+            role = self.structure.role(first)
+            if role == "given" and self._is_constant(first):
+                continue
+            for atom, scope in versions:
+                key = reference_text(atom, self._free(scope, place, atom))
+                if key in seen:
+                    break
+                interaction = self.tester.pair(scope, site, atom)
+                self.randomised |= interaction.evidence == "randomised"
+                if interaction.present:
+                    seen.add(key)
+                    yield atom, scope, role
+                    break
+        for letter in place.generics:
+            interaction = self.tester.position(place, site, letter)
+            self.randomised |= interaction.evidence == "randomised"
+            if interaction.present:
+                yield letter, place, "position"
+
+    def _is_constant(self, given: Expr) -> bool:
+        """Whether a given has no letter of its own: a scalar, or a table that something selects."""
+        if not isinstance(given, Indexed):
+            return True
+        bare = [s for s in given.indices if s.free_symbols and not s.atoms(Indexed)]
+        literal = [s for s in given.indices if not s.free_symbols]
+        return not bare and not (literal and self.structure.axes(terms.name_of(given)))
+
+    def _free(self, scope: Place, place: Place, atom: Expr) -> list[Generic]:
+        return [
+            g for x, g in scope.generics.items()
+            if x not in place.generics and x in atom.free_symbols
+        ]  # fmt: skip
+
+    def _translation(
+        self, component: Component, node: Node
+    ) -> tuple[dict[Symbol, Expr], list[Generic]]:
+        """A node's letters in the root's letters; letters that nothing fixes are free."""
+        root_atom, root_place = self.components.site(component.root)
+        own_atom, own_place = self.components.site(node)
+        if node == component.root and not component.several:
+            return {x: x for x in own_place.generics}, []
+        known: dict[Symbol, Expr] = {}
+        tied: dict[Symbol, list[tuple[str, Expr]]] = {}
+        for start, shared in component.units.items():
+            value = terms.subscripts_of(root_atom)[start.axis]
+            if start.map is not None:
+                value = terms.ref(start.map, value)
+            coordinate = shared[node]
+            letter = terms.subscripts_of(own_atom)[coordinate.axis]
+            if coordinate.map is None:
+                known[letter] = value - coordinate.offset
+            else:
+                tied.setdefault(letter, []).append((coordinate.map, value - coordinate.offset))
+        free: list[Generic] = []
+        for letter, generic in own_place.generics.items():
+            if letter in known:
+                continue
+            fresh = letter
+            while fresh in root_place.generics:
+                fresh = terms.index_symbol(fresh.name + "'")
+            known[letter] = fresh
+            facts = tuple((terms.ref(m, fresh), v) for m, v in tied.get(letter, []))
+            free.append(
+                Generic(fresh, generic.low.xreplace(known), generic.high.xreplace(known), facts)
+            )
+        return known, free
+
+    def _translated(
+        self,
+        component: Component,
+        node: Node,
+        atom: Expr,
+        scope: Place,
+        role: str,
+        translated: tuple[dict[Symbol, Expr], list[Generic]],
+    ) -> Input | None:
+        known, loose = translated
+        _, own_place = self.components.site(node)
+        _, root_place = self.components.site(component.root)
+        unit = self._unit_letters(component)
+        if role == "position":
+            value = known.get(atom, atom)
+            kept = value.free_symbols & unit if unit or not component.several else set()
+            if not kept:
+                return None
+            bare = value if isinstance(value, Indexed) else sorted(kept, key=str)[0]
+            return Input(bare, (), "position", index_text(bare))
+        free = list(loose)
+        put = dict(known)
+        for x, g in scope.generics.items():
+            if x in own_place.generics or x not in atom.free_symbols:
+                continue
+            fresh = x
+            taken = set(root_place.generics) | {h.letter for h in free}
+            while fresh in taken:
+                fresh = terms.index_symbol(fresh.name + "'")
+            put[x] = fresh
+            facts = tuple((a.xreplace(put), b.xreplace(put)) for a, b in g.facts)
+            free.append(Generic(fresh, g.low.xreplace(put), g.high.xreplace(put), facts))
+        new = atom.xreplace(put)
+        used = self._used(new, free)
+        if role == "given" and not component.grows and not self._varies(new, used, unit, component):
+            return None
+        return Input(new, used, role, reference_text(new, used))
+
+    def _used(self, atom: Expr, free: list[Generic]) -> tuple[Generic, ...]:
+        """The free letters of a reference; facts of a letter about a loose letter say nothing."""
+        loose = {g.letter for g in free if not g.facts}
+        used = []
+        for g in free:
+            if g.letter not in atom.free_symbols:
+                continue
+            facts = []
+            for a, b in g.facts:
+                if b in loose:
+                    continue
+                tied = [h for h in free if h.letter in b.free_symbols and h.letter != g.letter]
+                if tied and tied[0].facts:
+                    inner, outer = tied[0].facts[0]
+                    facts.append((inner.xreplace({tied[0].letter: a}), outer))
+                else:
+                    facts.append((a, b))
+            used.append(Generic(g.letter, g.low, g.high, tuple(facts)))
+        return tuple(used)
+
+    def _unit_letters(self, component: Component) -> set[Symbol]:
+        atom, place = self.components.site(component.root)
+        if not component.several:
+            return set(place.generics)
+        return {
+            s
+            for start in component.units
+            for s in terms.subscripts_of(atom)[start.axis].free_symbols
+        }
+
+    def _varies(
+        self, atom: Expr, used: Iterable[Generic], unit: set[Symbol], component: Component
+    ) -> bool:
+        if any(g.facts for g in used) or atom.free_symbols & unit:
+            return True
+        literal = {
+            a.letter
+            for a, s in zip(
+                self.structure.axes(component.root.name), component.root.pattern, strict=True
+            )
+            if s is not None
+        }
+        axes = self.structure.axes(terms.name_of(atom))
+        return not component.several and any(a.letter in literal for a in axes)
+
+    def without_covered(self, entries: list[Input]) -> list[Input]:
+        """Drop ``y[n,1]`` beside ``y[n,:]``; write all points of a short range as ``:``."""
+        texts = {e.text: e for e in entries}
+        for entry in entries:
+            if isinstance(entry.atom, Indexed):
+                self._merge(entry, texts)
+        return [
+            e for e in texts.values()
+            if not any(_covers(o.text, e.text) for o in texts.values() if o.text != e.text)
+        ]  # fmt: skip
+
+    def _merge(self, entry: Input, texts: dict[str, Input]) -> None:
+        axes = self.structure.axes(terms.name_of(entry.atom))
+        for k, axis in enumerate(axes):
+            if not (entry.atom.indices[k].is_number and (axis.high - axis.low).is_number):
+                continue
+            subs = list(entry.atom.indices)
+            points = []
+            for p in range(int(axis.low), int(axis.high) + 1):
+                subs[k] = sympy.Integer(p)
+                points.append(reference_text(terms.ref(terms.name_of(entry.atom), *subs),
+                                             entry.free))  # fmt: skip
+            if all(p in texts for p in points) and len(points) > 1:
+                subs[k] = terms.index_symbol(axis.letter + "'")
+                whole = terms.ref(terms.name_of(entry.atom), *subs)
+                free = (*entry.free, Generic(subs[k], axis.low, axis.high))
+                for p in points:
+                    texts.pop(p)
+                text = reference_text(whole, free)
+                texts[text] = Input(whole, free, entry.role, text)
+                return
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    """Whether ``y[n,:]`` covers ``y[n,1]``."""
+    if "[" not in wide or "[" not in narrow:
+        return False
+    (name, ours), (other, theirs) = wide[:-1].split("[", 1), narrow[:-1].split("[", 1)
+    a, b = ours.split(","), theirs.split(",")
+    if name != other or len(a) != len(b) or ":" not in a:
+        return False
+    return all(x == y or x == ":" for x, y in zip(a, b, strict=True))

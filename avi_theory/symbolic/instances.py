@@ -1,0 +1,392 @@
+r"""Which factors hold a variable at a point: index equations solved, nothing unrolled.
+
+Put `z[n]` at a generic interior point.  An occurrence `z[t-1]` in a statement over `t` holds it
+where `t - 1 = n`, so at `t = n+1`; `z[g[i]]` where `g[i] = n`, so at every `i` of the group; a
+statement whose subscripts do not fix a letter holds it for every value of that letter.  Each
+solution is an `Instance`: the factor's expression there, with the letters that stay free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+import sympy
+from sympy import Expr, Indexed, Symbol
+
+from avi_theory.spec import terms
+from avi_theory.symbolic.errors import Stuck
+from avi_theory.symbolic.structure import WRITTEN_OUT, Row, Structure, Term, base_letter
+
+
+@dataclass(frozen=True)
+class Generic:
+    """A letter standing for an unnamed interior point of a range.
+
+    Attributes:
+        letter: the symbol.
+        low, high: the ends of the range it lies in.
+        facts: membership maps whose value at this point is known: ``(g[i], n)``.
+    """
+
+    letter: Symbol
+    low: Expr
+    high: Expr
+    facts: tuple[tuple[Expr, Expr], ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where we look from: the generic letters in scope."""
+
+    generics: Mapping[Symbol, Generic] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[Expr, Expr]:
+        """What is known about maps."""
+        return {k: v for g in self.generics.values() for k, v in g.facts}
+
+    def with_generics(self, more: Iterable[Generic]) -> Place:
+        """The same place with further letters."""
+        return Place({**self.generics, **{g.letter: g for g in more}})
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A factor at the points where it holds the wanted variables.
+
+    Attributes:
+        term: number of the factor.
+        expr: its log density there, in the place's generic letters and `free` ones.
+        free: letters over which the instance stands for a sum.
+        inner: letters of two unnamed further entries of a closed sum.
+    """
+
+    term: int
+    expr: Expr
+    free: tuple[Generic, ...]
+    inner: tuple[Generic, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The letters summed over; instances with equal keys add point by point."""
+        return self.free
+
+
+def generic_site(structure: Structure, name: str) -> tuple[Expr, Place]:
+    """A variable at a generic interior point, named by its own letters."""
+    axes = structure.axes(name)
+    letters = [terms.index_symbol(a.letter) for a in axes]
+    place = Place(
+        {x: Generic(x, a.low, a.high) for x, a in zip(letters, axes, strict=True)}
+    )  # fmt: skip
+    return terms.ref(name, *letters), place
+
+
+def sign(expr: Expr) -> int | None:
+    """The sign of a difference of positions with every size taken as large; None if open."""
+    expr = sympy.expand(expr)
+    if expr.is_number:
+        return int(sympy.sign(expr))
+    slopes = [
+        expr.coeff(s)
+        for s in sorted(expr.free_symbols | expr.atoms(Indexed), key=str)
+        if expr.coeff(s) != 0
+    ]
+    if slopes and all(s.is_number and s > 0 for s in slopes):
+        return 1
+    if slopes and all(s.is_number and s < 0 for s in slopes):
+        return -1
+    return None
+
+
+def inside(value: Expr, low: Expr, high: Expr, place: Place) -> bool:
+    """Whether a position lies in a range; a generic letter is taken far from both ends.
+
+    Raises:
+        Stuck: the range covers an unknown part of the index set.
+    """
+    moving = [s for s in sorted(value.free_symbols, key=str) if s in place.generics]
+    if not moving:
+        if value.atoms(Indexed):
+            return True
+        below, above = sign(value - low), sign(high - value)
+        if below is None or above is None:
+            raise Stuck(f"{low}:{high}", f"whether {value} lies in this range is open")
+        return below >= 0 and above >= 0
+    if value.atoms(Indexed):
+        return True
+    hull = place.generics[moving[0]]
+    before, after = low - hull.low, hull.high - high
+    begins = _reaches(before)
+    ends = _reaches(after)
+    if begins and ends:
+        return True
+    raise Stuck(f"{low}:{high}", f"it covers an unknown part of {hull.low}:{hull.high}")
+
+
+def _reaches(missing: Expr) -> bool:
+    """Whether a range that lacks this many points at one end still holds interior points."""
+    missing = sympy.expand(missing)
+    if missing.is_number:
+        return bool(missing <= WRITTEN_OUT)
+    return sign(missing) == -1
+
+
+class _Matching:
+    """One attempt to make occurrences equal to targets by choosing a term's letters."""
+
+    def __init__(self, place: Place, letters: Iterable[Symbol]) -> None:
+        self.place = place
+        self.open = set(letters)
+        self.bound: dict[Symbol, Expr] = {}
+        self.wanted: list[tuple[Expr, Expr]] = []
+        self.facts = place.facts
+
+    def reduce(self, expr: Expr) -> Expr:
+        """The expression with bound letters and known map values put in."""
+        for _ in range(4):
+            new = expr.xreplace(self.bound).xreplace(self.facts)
+            if new == expr:
+                break
+            expr = new
+        return expr
+
+    def equal(self, left: Expr, right: Expr) -> bool:
+        """Make one subscript equal to its target; False if that is impossible."""
+        left = self.reduce(left)
+        free = [s for s in sorted(left.free_symbols, key=str) if s in self.open]
+        if not free:
+            return sympy.expand(left - self.reduce(right)) == 0
+        if isinstance(left, Indexed):
+            self.wanted.append((left, right))
+            return True
+        if left.atoms(Indexed):
+            raise Stuck(left, "an index that is computed from a map")
+        letter = free[-1]
+        slope = sympy.diff(left, letter)
+        if slope not in (1, -1):
+            raise Stuck(left, f"the index is not a shift of {base_letter(letter)}")
+        self.bind(letter, sympy.expand((right - (left - slope * letter)) / slope))
+        return True
+
+    def bind(self, letter: Symbol, value: Expr) -> None:
+        self.bound = {k: v.xreplace({letter: value}) for k, v in self.bound.items()}
+        self.bound[letter] = value
+        self.open.discard(letter)
+
+    def settle(self) -> bool:
+        """Check the wanted map values that have become known; False if one fails."""
+        rest: list[tuple[Expr, Expr]] = []
+        for left, right in self.wanted:
+            now = self.reduce(left)
+            if any(s in self.open for s in now.free_symbols):
+                rest.append((now, right))
+            elif now != self.reduce(right):
+                return False
+        self.wanted = rest
+        return True
+
+
+def occurrences(term: Term, name: str) -> list[tuple[Expr, tuple[Symbol, ...]]]:
+    """References to a variable in a term, each with the letters of the closed sums around it."""
+    found: list[tuple[Expr, tuple[Symbol, ...]]] = []
+
+    def walk(expr: Expr, closed: tuple[Symbol, ...]) -> None:
+        if isinstance(expr, (Indexed, Symbol)) and terms.name_of(expr) == name:
+            found.append((expr, closed))
+        if isinstance(expr, Row):
+            walk(expr.args[0], (*closed, expr.args[1]))
+        elif isinstance(expr, sympy.Sum):
+            walk(expr.function, (*closed, *(limit[0] for limit in expr.limits)))
+        elif isinstance(expr, Indexed):
+            for s in expr.indices:
+                walk(s, closed)
+        else:
+            for a in expr.args:
+                walk(a, closed)
+
+    walk(term.expr, ())
+    unique: dict[tuple[Expr, tuple[Symbol, ...]], None] = dict.fromkeys(found)
+    return list(unique)
+
+
+class Finder:
+    """Finds the instances that hold given references.
+
+    Args:
+        structure: the prepared model.
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure = structure
+        self._occurrences: dict[tuple[int, str], list[tuple[Expr, tuple[Symbol, ...]]]] = {}
+        self._known: dict[object, list[Instance]] = {}
+
+    def _where(self, number: int, name: str) -> list[tuple[Expr, tuple[Symbol, ...]]]:
+        key = (number, name)
+        if key not in self._occurrences:
+            self._occurrences[key] = occurrences(self.structure.terms[number], name)
+        return self._occurrences[key]
+
+    def holding(self, place: Place, *targets: Expr) -> list[Instance]:
+        """All instances that hold every one of the targets.
+
+        Raises:
+            Stuck: an index equation that cannot be solved.
+        """
+        key = (targets, tuple(place.generics.values()))
+        if key not in self._known:
+            self._known[key] = list(self._holding(place, targets))
+        return self._known[key]
+
+    def _holding(self, place: Place, targets: tuple[Expr, ...]) -> Iterator[Instance]:
+        names = [terms.name_of(t) for t in targets]
+        for number, term in enumerate(self.structure.terms):
+            lists = [self._where(number, name) for name in names]
+            seen: set[object] = set()
+            for choice in product(*lists):
+                matching = self._match(term, place, targets, choice)
+                if matching is None:
+                    continue
+                signature = (
+                    tuple(sorted(((k.name, v) for k, v in matching.bound.items()
+                                  if k in {r.letter for r in term.ranges}), key=str)),
+                    tuple(sorted(map(str, matching.wanted))),
+                )  # fmt: skip
+                if signature in seen:
+                    continue
+                seen.add(signature)
+                yield self._build(number, term, place, targets, matching)
+
+    def _match(
+        self,
+        term: Term,
+        place: Place,
+        targets: tuple[Expr, ...],
+        choice: tuple[tuple[Expr, tuple[Symbol, ...]], ...],
+    ) -> _Matching | None:
+        own = {r.letter for r in term.ranges}
+        matching = _Matching(place, own)
+        for number, ((pattern, closed), target) in enumerate(zip(choice, targets, strict=True)):
+            inner = {c: Symbol(f"{c.name}·{number}", integer=True) for c in closed}
+            matching.open |= set(inner.values())
+            if isinstance(pattern, Symbol):
+                continue
+            for left, right in zip(
+                terms.subscripts_of(pattern.xreplace(inner)),
+                terms.subscripts_of(target),
+                strict=True,
+            ):
+                if self._selects(left):
+                    continue
+                if not matching.equal(left, right):
+                    return None
+        if not matching.settle():
+            return None
+        for r in term.ranges:
+            if r.letter not in matching.bound:
+                continue
+            value = matching.bound[r.letter]
+            if value.free_symbols & matching.open:
+                continue
+            low, high = matching.reduce(r.low), matching.reduce(r.high)
+            if not inside(value, low, high, place):
+                return None
+        return matching
+
+    def _selects(self, subscript: Expr) -> bool:
+        """Whether a subscript is the value of a random variable (any point may be meant)."""
+        return any(
+            self.structure.role(a) in {"local", "observed", "global"}
+            for a in subscript.atoms(Indexed, Symbol)
+        )
+
+    def _build(
+        self,
+        number: int,
+        term: Term,
+        place: Place,
+        targets: tuple[Expr, ...],
+        matching: _Matching,
+    ) -> Instance:
+        names: dict[Symbol, Symbol] = {}
+        free: list[Generic] = []
+        taken = set(place.generics)
+        for r in term.ranges:
+            if r.letter in matching.bound:
+                continue
+            facts = [
+                (left, right) for left, right in matching.wanted if r.letter in left.free_symbols
+            ]
+            letter = terms.index_symbol(base_letter(r.letter))
+            while letter in taken:
+                letter = terms.index_symbol(letter.name + "'")
+            taken.add(letter)
+            names[r.letter] = letter
+            known = {**matching.bound, **names}
+            free.append(
+                Generic(
+                    letter,
+                    matching.reduce(r.low).xreplace(known),
+                    matching.reduce(r.high).xreplace(known),
+                    tuple((a.xreplace(names), b.xreplace(names)) for a, b in facts),
+                )
+            )
+        scope = place.with_generics(free)
+        bound = {k: v.xreplace(names) for k, v in matching.bound.items()}
+        inner: dict[Symbol, Generic] = {}
+        expr = self._opened(term.expr.xreplace({**bound, **names}), scope, targets, inner)
+        facts_now = scope.facts
+        for _ in range(3):
+            expr = expr.xreplace(facts_now)
+        return Instance(number, expr, tuple(free), tuple(inner.values()))
+
+    def _opened(
+        self, expr: Expr, place: Place, targets: tuple[Expr, ...], inner: dict[Symbol, Generic]
+    ) -> Expr:
+        """Closed sums and rows written as the wanted entries plus two that stand for the rest."""
+        if isinstance(expr, Row):
+            body, letter, low, high = expr.args
+            entries = self._entries(body, letter, low, high, place, targets, inner)
+            return terms.vector(*entries)
+        if isinstance(expr, sympy.Sum):
+            body = expr.function
+            for letter, low, high in expr.limits:
+                entries = self._entries(body, letter, low, high, place, targets, inner)
+                body = sympy.Add(*entries)
+            return body
+        if not expr.args or isinstance(expr, Indexed) or not expr.has(sympy.Sum, Row):
+            return expr
+        return expr.func(*(self._opened(a, place, targets, inner) for a in expr.args))
+
+    def _entries(
+        self,
+        body: Expr,
+        letter: Symbol,
+        low: Expr,
+        high: Expr,
+        place: Place,
+        targets: tuple[Expr, ...],
+        inner: dict[Symbol, Generic],
+    ) -> list[Expr]:
+        values: list[Expr] = []
+        for atom in sorted(body.atoms(Indexed), key=str):
+            for target in targets:
+                if terms.name_of(atom) != terms.name_of(target):
+                    continue
+                matching = _Matching(place, {letter})
+                pairs = zip(terms.subscripts_of(atom), terms.subscripts_of(target), strict=True)
+                if all(matching.equal(a, b) for a, b in pairs) and letter in matching.bound:
+                    values.append(matching.bound[letter])
+        values = list(dict.fromkeys(values))
+        name = base_letter(letter)
+        for _ in range(2):
+            name += "'"
+            while terms.index_symbol(name) in place.generics:
+                name += "'"
+            rest = terms.index_symbol(name)
+            inner[rest] = Generic(rest, low, high)
+            values.append(rest)
+        return [self._opened(body.xreplace({letter: v}), place, targets, inner) for v in values]

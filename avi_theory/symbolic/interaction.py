@@ -1,0 +1,323 @@
+r"""Do two variables interact? The mixed second difference of the log density, decided.
+
+.. math:: \Delta_u \Delta_v \ell = \ell(u,v) - \ell(u,v') - \ell(u',v) + \ell(u',v')
+
+summed over all factors that hold both.  It vanishes identically exactly if \(\ell = a(u) + b(v)\)
+with everything else fixed, so cancellations between factors count (THEORY.md, section 2).  A
+value away from zero at one point is a proof of interaction; a zero is proved by exact algebra
+where that succeeds, else it holds with probability one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import sympy
+from sympy import Abs, Dummy, Expr, Indexed, Symbol
+
+from avi_theory.spec import terms
+from avi_theory.symbolic.errors import Stuck
+from avi_theory.symbolic.instances import Finder, Generic, Instance, Place
+from avi_theory.symbolic.numbers import Arithmetic, OutOfDomain
+from avi_theory.symbolic.structure import Structure, opaque
+from avi_theory.symbolic.worlds import MODES, Domains, Key, World
+
+Evidence = Literal["symbolic", "randomised"]
+TRIALS = 5
+ATTEMPTS = 60
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Whether two references interact, and how surely this is known.
+
+    Attributes:
+        present: True if they interact.
+        evidence: ``symbolic`` or ``randomised``; an interaction that is present is certain.
+        instances: the factors that hold both.
+    """
+
+    present: bool
+    evidence: Evidence
+    instances: tuple[Instance, ...]
+
+
+class Tester:
+    """Decides interactions in one model; answers are remembered.
+
+    Args:
+        structure: the prepared model.
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self.structure = structure
+        self.finder = Finder(structure)
+        self.domains = Domains(structure)
+        self._known: dict[object, Interaction] = {}
+        self._fast = Arithmetic(0)
+        self._exact = Arithmetic(50)
+
+    def pair(self, place: Place, u: Expr, v: Expr) -> Interaction:
+        """Whether two references interact, over all factors that hold both."""
+        known = (u, v, tuple(place.generics.values()))
+        if known not in self._known:
+            instances = self.finder.holding(place, u, v)
+            self._known[known] = self._decide(instances, u, v)
+        return self._known[known]
+
+    def position(self, place: Place, u: Expr, letter: Symbol) -> Interaction:
+        """Whether the density of a reference changes with the value of a letter.
+
+        The letter's value counts where it stands for itself and where it selects a global, not
+        where it names an observation or a covariate.
+        """
+        instances = [
+            i for i in self.finder.holding(place, u) if self._mentions(i.expr, letter)
+        ]  # fmt: skip
+        return self._decide(instances, u, letter)
+
+    def selector(self, place: Place, u: Expr, given: Expr) -> Interaction:
+        """Whether the density of a reference changes with a given that selects something."""
+        instances = [i for i in self.finder.holding(place, u) if i.expr.has(given)]
+        return self._decide(instances, u, given)
+
+    def depends(self, expr: Expr, u: Expr) -> bool:
+        """Whether an expression changes with a reference (up to a term that it does not touch)."""
+        for attempt in range(ATTEMPTS // 4):
+            world = World(self.domains, attempt, attempt % MODES, self._exact)
+            try:
+                values = [
+                    world.evaluator(choice)(expr) for choice in self._choices(world, u, "u", 3)
+                ]
+            except OutOfDomain:
+                continue
+            if any(abs(v) == world.arithmetic.infinity or v != v for v in values):
+                continue
+            if max(values) - min(values) > 1e-30 * (1 + max(abs(v) for v in values)):
+                return True
+        return False
+
+    def _mentions(self, expr: Expr, letter: Symbol) -> bool:
+        if expr == letter:
+            return True
+        if isinstance(expr, Indexed):
+            if self.structure.role(expr) == "global":
+                return any(self._mentions(s, letter) for s in expr.indices)
+            return any(
+                self._mentions(a, letter) for s in expr.indices for a in s.atoms(Indexed)
+            )  # fmt: skip
+        return any(self._mentions(a, letter) for a in expr.args)
+
+    # -- deciding --------------------------------------------------------------------------
+
+    def _decide(self, instances: Sequence[Instance], u: Expr, v: Expr) -> Interaction:
+        found = tuple(i for i in instances if i.expr.has(u) or self._hidden(i.expr, u))
+        if not found:
+            return Interaction(False, "symbolic", ())
+        zeros = 0
+        for attempt in range(ATTEMPTS):
+            outcome = self._trial(found, u, v, attempt)
+            if outcome is True:
+                return Interaction(True, "symbolic", found)
+            if outcome is False:
+                zeros += 1
+                if zeros == 1 and self._proved_zero(found, u, v):
+                    return Interaction(False, "symbolic", found)
+                if zeros >= self._wanted(u, v):
+                    break
+        if zeros < 2:
+            raise Stuck(found[0].expr, "no point inside its domain was found")
+        return Interaction(False, "randomised", found)
+
+    def _hidden(self, expr: Expr, u: Expr) -> bool:
+        """Whether a reference may be meant by one whose subscript is a random variable."""
+        name = terms.name_of(u)
+        return any(owner == name for owner, _ in self.domains.labelled)
+
+    def _wanted(self, u: Expr, v: Expr) -> int:
+        return 8 if self._hidden(u, u) or self._hidden(v, v) else TRIALS
+
+    def _trial(
+        self, instances: Iterable[Instance], u: Expr, v: Expr, attempt: int
+    ) -> bool | None:
+        """One random point: True (they interact), False (no difference here), None (no value)."""
+        for arithmetic in (self._fast, self._exact):
+            world = World(self.domains, attempt, attempt % MODES, arithmetic)
+            try:
+                size = self._difference(world, list(instances), u, v)
+            except OutOfDomain:
+                return None
+            if size is None:
+                return None
+            largest, scale = size
+            threshold = 1e-6 if arithmetic.digits == 0 else 1e-30
+            if largest > threshold * (1 + scale):
+                return True
+            if arithmetic.digits == 0 and largest == 0 == scale:
+                return False
+        return False
+
+    def _difference(
+        self, world: World, instances: list[Instance], u: Expr, v: Expr
+    ) -> tuple[Any, Any] | None:
+        many = 4 if any(i.expr.has(terms.where_positive, sympy.loggamma) for i in instances) else 2
+        us, vs = self._choices(world, u, "u", many), self._choices(world, v, "v", many)
+        table: dict[tuple[int, int], Any] = {}
+        scale: Any = 0
+        for (a, first), (b, second) in product(enumerate(us), enumerate(vs)):
+            evaluate = world.evaluator({**first, **second})
+            whole: Any = 0
+            for instance in instances:
+                value = evaluate(instance.expr)
+                if isinstance(value, list):
+                    raise Stuck(instance.expr, "a vector where a log density should be")
+                whole = whole + self._weight(world, instance) * value
+            if whole != whole or whole == world.arithmetic.infinity:
+                return None
+            table[a, b] = whole
+            if whole != -world.arithmetic.infinity:
+                scale = max(scale, abs(whole))
+        return self._corners(table, len(us), len(vs), scale, world)
+
+    def _corners(
+        self, table: dict[tuple[int, int], Any], rows: int, columns: int, scale: Any, world: World
+    ) -> tuple[Any, Any] | None:
+        infinite = -world.arithmetic.infinity
+        largest: Any = None
+        for a in range(rows):
+            for a2 in range(a + 1, rows):
+                for b in range(columns):
+                    for b2 in range(b + 1, columns):
+                        four = [table[a, b], table[a2, b2], table[a, b2], table[a2, b]]
+                        closed = [x == infinite for x in four]
+                        if any(closed):
+                            if (closed[0] or closed[1]) != (closed[2] or closed[3]):
+                                return world.arithmetic.number(1), world.arithmetic.number(0)
+                            continue
+                        size = abs(four[0] + four[1] - four[2] - four[3])
+                        largest = size if largest is None else max(largest, size)
+        return None if largest is None else (largest, scale)
+
+    def _weight(self, world: World, instance: Instance) -> Any:
+        weight = world.arithmetic.number(1)
+        evaluate = world.evaluator({})
+        for g in instance.free:
+            if g.facts:
+                stream = world.stream(("members", g))
+                weight = weight * world.arithmetic.number(stream.uniform(1.5, 4.5))
+            else:
+                weight = weight * (evaluate(g.high) - evaluate(g.low) + 1)
+        return weight
+
+    def _choices(
+        self, world: World, atom: Expr, side: str, many: int
+    ) -> list[dict[Key, Any]]:
+        """Values to put in for a reference: all categories of a small discrete one, else `many`."""
+        key = world.key(atom, world.evaluator({}))
+        name = terms.name_of(atom)
+        stream = world.stream((side, key))
+        number = world.arithmetic.number
+        if isinstance(atom, Symbol) and not self.structure.role(atom):
+            labels = stream.sample(range(30, 90), 2)
+            return [{key: number(x)} for x in labels]
+        kind = self.domains.kind(name)
+        if kind in {"categories", "binary"} and self.domains.length(name) is None:
+            count = min(self.domains.categories(name), 4)
+            choices = [{key: number(k)} for k in range(count)]
+        elif kind == "label":
+            choices = [{key: number(k)} for k in range(3)]
+        else:
+            choices = []
+            while len(choices) < many:
+                choice = {key: world.draw(name, stream)}
+                if choice not in choices:
+                    choices.append(choice)
+        mask = self.structure.mask(atom) if isinstance(atom, Indexed) else None
+        if mask is not None:
+            mask_key = world.key(mask, world.evaluator({}))
+            for choice in choices:
+                choice[mask_key] = number(stream.uniform(0.2, 1.0))
+        return choices
+
+    # -- proving a zero --------------------------------------------------------------------
+
+    def _equal_corners(self, instances: tuple[Instance, ...], u: Expr, v: Expr) -> bool:
+        """Whether all corner differences over the categories vanish in exact arithmetic."""
+        counts = [self.domains.categories(terms.name_of(a)) for a in (u, v)]
+        if any(i.free for i in instances) or counts[0] * counts[1] > 36:
+            return False
+        whole = sympy.Add(*(i.expr for i in instances))
+        table = [
+            [_looked_up(self.structure, whole.xreplace({u: sympy.Integer(a), v: sympy.Integer(b)}))
+             for b in range(counts[1])]
+            for a in range(counts[0])
+        ]  # fmt: skip
+        return all(
+            sympy.expand(row[b] - row[0] - table[0][b] + table[0][0]) == 0
+            for row in table[1:]
+            for b in range(1, counts[1])
+        )
+
+    def _proved_zero(self, instances: tuple[Instance, ...], u: Expr, v: Expr) -> bool:
+        """Whether exact algebra shows that the mixed derivative is zero."""
+        kinds = {self.domains.kind(terms.name_of(a)) for a in (u, v)}
+        if kinds <= {"categories", "binary"}:
+            return self._equal_corners(instances, u, v)
+        if kinds & {"categories", "binary", "label"}:
+            return False
+        whole: Expr = sympy.Integer(0)
+        first, second = Dummy("u", real=True), Dummy("v", real=True)
+        for instance in instances:
+            expr = instance.expr
+            if expr.has(opaque, Abs, terms.vector, terms.total, terms.pick, terms.where_positive,
+                        terms.maximum, terms.minimum):  # fmt: skip
+                return False
+            weight = _count(instance.free)
+            if weight is None:
+                return False
+            plain = expr.xreplace({u: first, v: second})
+            others = {a: Dummy(real=True) for a in plain.atoms(Indexed)}
+            plain = plain.xreplace(others)
+            whole += weight * sympy.diff(plain, first, second).xreplace(
+                {d: a for a, d in others.items()}
+            )
+        if whole == 0 or sympy.expand(whole) == 0:
+            return True
+        if sympy.count_ops(whole) > 400:
+            return False
+        try:
+            return bool(sympy.cancel(sympy.together(whole)) == 0)
+        except (sympy.PolynomialError, NotImplementedError):
+            return False
+
+
+def _looked_up(structure: Structure, expr: Expr) -> Expr:
+    """Array literals read at their numeric subscripts; logarithms opened up."""
+    for _ in range(3):
+        expr = expr.xreplace(
+            {
+                a: structure.looked_up(terms.name_of(a), list(a.indices))
+                for a in expr.atoms(Indexed)
+                if terms.name_of(a) in structure.tables
+            }
+        ).replace(
+            lambda e: isinstance(e, terms.pick)
+            and isinstance(e.args[0], terms.vector)
+            and e.args[1].is_Integer,
+            lambda e: e.args[0].args[int(e.args[1])],
+        )
+    return sympy.expand(sympy.expand_log(expr, force=True))
+
+
+def _count(free: tuple[Generic, ...]) -> Expr | None:
+    """How many points the letters run over, as an expression; None if a map decides."""
+    count: Expr = sympy.Integer(1)
+    for g in free:
+        if g.facts:
+            count *= Symbol(f"members of {g.facts}")
+        else:
+            count *= g.high - g.low + 1
+    return count
