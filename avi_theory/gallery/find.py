@@ -60,12 +60,8 @@ def load(name_or_path: str | Path) -> Model:
         'eight_schools'
     """
     text = os.fspath(name_or_path)
-    separators = {"/", os.sep, os.altsep} - {None}
-    if (
-        isinstance(name_or_path, Path)
-        or text.endswith(".toml")
-        or any(s in text for s in separators)
-    ):
+    is_path = isinstance(name_or_path, Path) or text.endswith(".toml")
+    if is_path or any(s in text for s in ("/", os.sep)):
         return load_file(text)
     return load_file(gallery_path(text))
 

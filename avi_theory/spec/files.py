@@ -286,7 +286,7 @@ class _Lines:
                 if section in (complaint.key, f"{complaint.section}.{complaint.key}"):
                     found = number
                 continue
-            if complaint.key and section == complaint.section:
-                if re.match(rf"\s*[\"']?{key}[\"']?\s*[=.]", line):
-                    return Problem(number, 1, complaint.message, complaint.hint)
+            here = bool(complaint.key) and section == complaint.section
+            if here and re.match(rf"\s*[\"']?{key}[\"']?\s*[=.]", line):
+                return Problem(number, 1, complaint.message, complaint.hint)
         return Problem(found, 1, complaint.message, complaint.hint)

@@ -84,7 +84,7 @@ def model_latex(model: Model) -> str:
 
 
 def model_graph(model: Model) -> tuple[str, ...]:
-    """The directed graph as lines ``parents → child``, in the order of the statements.
+    r"""The directed graph as lines ``parents → child``, in the order of the statements.
 
     Example:
         >>> from avi_theory.spec.model import Model

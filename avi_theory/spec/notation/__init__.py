@@ -15,7 +15,7 @@ from avi_theory.spec.notation.tokens import Problems, statements_of
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Read a model text.
+    r"""Read a model text.
 
     Args:
         text: statements, one a line, as the notation page describes them.

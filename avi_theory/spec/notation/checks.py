@@ -1,5 +1,8 @@
-"""What must hold between the statements of a text: each index point has exactly one density,
-nothing reaches outside its range, nothing is declared in vain, nothing depends on itself."""
+"""What must hold between the statements of a text.
+
+Each index point has exactly one density, nothing reaches outside its range, nothing is declared in
+vain, nothing depends on itself.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import sympy
-from sympy import Expr, Symbol
+from sympy import Symbol
 
 from avi_theory.spec import terms
 from avi_theory.spec.model import Axis, EdgeValue
@@ -18,6 +21,8 @@ from avi_theory.spec.notation.intervals import Box, Interval, compare, form, hul
 from avi_theory.spec.notation.intervals import uncovered as points_outside
 from avi_theory.spec.notation.scope import Reference, Scope
 from avi_theory.spec.notation.syntax import Raw
+from avi_theory.spec.notation.tokens import Token
+from avi_theory.spec.notation.usage import report_unused
 from avi_theory.spec.terms import ALL, index_symbol
 
 _WHOLE = Interval(sympy.Integer(0), sympy.Integer(0))
@@ -39,8 +44,16 @@ def check_everything(
         for reference in references:
             _labels_exist(reference, written, scope)
     _edges_are_needed(declared, written, scope)
-    _everything_is_used(raws, declared, written, scope)
+    report_unused(raws, declared, written, scope)
     find_cycles(written, scope)
+    _something_is_declared(scope)
+
+
+def _something_is_declared(scope: Scope) -> None:
+    if not scope.problems and not scope.variables:
+        start = Token("name", "", 1, 1)
+        hint = "Begin with 'index n = 1:N' and 'local z[n] ~ Normal(0, 1)'."
+        scope.problems.add(start, "The text declares no variable.", hint)
 
 
 def _one_density_each(declared: Declared, scope: Scope) -> None:
@@ -79,7 +92,7 @@ def _every_latent_has_a_density(declared: Declared, scope: Scope) -> None:
         scope.problems.add(
             places[0].raw.items[0].name,
             f"The {role} {name!r} has no density.",
-            f"Add '~ Normal(0, 1)' or another distribution; '~ Flat()' for none.",
+            "Add '~ Normal(0, 1)' or another distribution; '~ Flat()' for none.",
         )
 
 
@@ -137,13 +150,15 @@ def _within_range(reference: Reference, declared: Declared, scope: Scope) -> Non
     """A variable is used only where it has a density, a given value, or (observed) data."""
     name = reference.name
     axes = scope.variables[name].axes
-    if not axes or len(reference.subscripts) == 0:
+    places = declared.places.get(name, [])
+    observed = scope.variables[name].role == "observed"
+    if not axes or not reference.subscripts:
+        return
+    if not observed and not any(p.raw.call is not None for p in places):
         return
     box, certain = _boxes(reference, axes)
     if not any(certain):
         return
-    places = declared.places.get(name, [])
-    observed = scope.variables[name].role == "observed"
     domain = [p.box for p in places if p.raw.call is not None or observed]
     edges = [_edge_box(e) for e in declared.edges if e.variable == name]
     cover = [_cover(b, certain, reference, axes) for b in (*domain, *edges)]
@@ -153,11 +168,10 @@ def _within_range(reference: Reference, declared: Declared, scope: Scope) -> Non
     if observed and _conditioned(reference, box, certain, cover, declared, scope):
         return
     shown = _shown(name, outside[0], certain)
-    written = terms.ref(name, *reference.subscripts)
     what = "no density and no given value" if not observed else "no given value"
     scope.problems.add(
         reference.place,
-        f"{written} reaches {shown}, which is out of range: it has {what}.",
+        f"{_reaches(reference, shown)} out of range: it has {what}.",
         f"Give the value ('given {shown} = 0'), add a statement, or shorten the range.",
     )
 
@@ -198,11 +212,9 @@ def _given_within_range(reference: Reference, declared: Declared, scope: Scope) 
     cover = [_cover(b, certain, reference, axes) for b in (own, *edges)]
     outside = points_outside(box, cover)
     if outside:
-        written = terms.ref(reference.name, *reference.subscripts)
         scope.problems.add(
             reference.place,
-            f"{written} reaches {_shown(reference.name, outside[0], certain)}, "
-            "which is out of range.",
+            f"{_reaches(reference, _shown(reference.name, outside[0], certain))} out of range.",
             "Shorten the range of the statement"
             + (", arrays are zero-based." if not scope.givens[reference.name].axes else "."),
         )
@@ -240,16 +252,26 @@ def _edges_are_needed(declared: Declared, written: Written, scope: Scope) -> Non
                     place, f"{shown} is given here and has a density in line "
                     f"{own.raw.statement.line}.", "Keep one of the two.",
                 )  # fmt: skip
-        axes = scope.axes(edge.variable)
-        reached = False
-        for reference in written.references.get(edge.variable, []):
-            reach, certain = _boxes(reference, axes)
-            apart = (meet(r, e) for r, e, sure in zip(reach, box, certain, strict=True) if sure)
-            reached = reached or not any(m is not None and m.empty for m in apart)
-        if not reached and edge.variable not in scope.broken:
-            scope.problems.add(
-                place, f"The given value of {shown} is used by no density.", "Remove it."
-            )
+                break
+        else:
+            _edge_is_read(edge, box, shown, declared, written, scope)
+
+
+def _edge_is_read(
+    edge: EdgeValue, box: Box, shown: str, declared: Declared, written: Written, scope: Scope
+) -> None:
+    axes = scope.axes(edge.variable)
+    for reference in written.references.get(edge.variable, []):
+        reach, certain = _boxes(reference, axes)
+        apart = (meet(r, e) for r, e, sure in zip(reach, box, certain, strict=True) if sure)
+        if not any(m is not None and m.empty for m in apart):
+            return
+    if edge.variable not in scope.broken:
+        scope.problems.add(
+            declared.edge_places[edge],
+            f"The given value of {shown} is used by no density.",
+            "Remove it.",
+        )
 
 
 def _spread_box(place: Place) -> Box:
@@ -259,73 +281,14 @@ def _spread_box(place: Place) -> Box:
     )
 
 
-def _everything_is_used(
-    raws: Sequence[Raw], declared: Declared, written: Written, scope: Scope
-) -> None:
-    """A given, global, index or network that no density uses is a mistake."""
-    used: set[str] = set()
-    networks = set(scope.networks)
-    for target, names in written.uses:
-        if target not in networks:
-            used |= names - {target}
-    for name, variable in scope.variables.items():
-        if variable.role != "global" or name in used:
-            used |= {a.letter for a in variable.axes}
-            for a in variable.axes:
-                used |= _names_in(a.low) | _names_in(a.high)
-    for edge in declared.edges:
-        used |= declared.uses.get(edge.variable, set())
-    pending = list(used)
-    while pending:
-        name = pending.pop()
-        for more in _implied(name, declared, written, scope) - used:
-            used.add(more)
-            pending.append(more)
-    for raw in raws:
-        for item in raw.items:
-            name = item.name.text
-            kind = scope.kinds.get(name)
-            if name in used or name in scope.broken or kind not in _MUST_BE_USED:
-                continue
-            if raw.keyword == "given" and kind != "given":
-                continue
-            scope.problems.add(
-                item.name, f"The {kind} {name!r} is declared, but no density uses it.",
-                "Use it or remove the statement.",
-            )  # fmt: skip
-
-
-_MUST_BE_USED = ("given", "global", "index", "network")
-
-
-def _implied(name: str, declared: Declared, written: Written, scope: Scope) -> set[str]:
-    """What is used because `name` is."""
-    implied: set[str] = set(declared.uses.get(name, ()))
-    if name in scope.indices:
-        bound = scope.indices[name].range
-        implied |= _names_in(bound.low) | _names_in(bound.high)
-    if name in scope.givens:
-        given = scope.givens[name]
-        implied |= {a.letter for a in given.axes}
-        implied |= {given.member_of} if given.member_of else set()
-    if name in scope.networks:
-        for dimension in (*scope.networks[name].inputs, scope.networks[name].output):
-            implied |= _names_in(dimension)
-        for target, names in written.uses:
-            implied |= names if target == name else set()
-    if name in scope.variables:
-        implied |= {a.letter for a in scope.variables[name].axes}
-    return implied
-
-
-def _names_in(expression: Expr) -> set[str]:
-    """The names of sizes, letters and ragged sizes inside an index expression."""
-    return {str(s) for s in expression.free_symbols if not isinstance(s, sympy.Indexed)} | {
-        terms.name_of(i) for i in expression.atoms(sympy.Indexed)
-    }
+def _reaches(reference: Reference, shown: str) -> str:
+    """``z[t-1] reaches z[0], which is``, or ``z[0] is``."""
+    inside = ",".join(str(e).replace(" ", "") for e in reference.subscripts)
+    written = f"{reference.name}[{inside}]"
+    return f"{shown} is" if written == shown else f"{written} reaches {shown}, which is"
 
 
 def _shown(name: str, box: Box, certain: Sequence[bool] | None = None) -> str:
     sure = certain or [True] * len(box)
-    inside = ",".join(str(i) if s else ":" for i, s in zip(box, sure, strict=True))
+    inside = ",".join(str(i).replace(" ", "") if s else ":" for i, s in zip(box, sure, strict=True))
     return f"{name}[{inside}]" if box else name

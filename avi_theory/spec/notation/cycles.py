@@ -9,7 +9,6 @@ the closed walks with sum 0 are acyclic along the remaining axes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sympy
 from sympy import Expr, Symbol
@@ -17,19 +16,10 @@ from sympy import Expr, Symbol
 from avi_theory.spec.model import Range
 from avi_theory.spec.notation.declare import Place
 from avi_theory.spec.notation.densities import Written
-from avi_theory.spec.notation.intervals import Interval, compare, form, spread
+from avi_theory.spec.notation.intervals import Interval, form, spread
 from avi_theory.spec.notation.scope import Reference, Scope
-from avi_theory.spec.terms import ALL, index_symbol
-
-
-@dataclass(frozen=True)
-class Edge:
-    """The density of `child` names `parent`; `offsets` per letter, as low and high ends."""
-
-    child: str
-    parent: str
-    place: Place
-    reference: Reference
+from avi_theory.spec.notation.small import Edge, acyclic_when_small
+from avi_theory.spec.terms import ALL, name_of
 
 
 def find_cycles(written: Written, scope: Scope) -> None:
@@ -41,8 +31,12 @@ def find_cycles(written: Written, scope: Scope) -> None:
         if reference.name in scope.variables and place.raw.name in scope.variables
     ]
     for group in components(edges):
-        inner = [e for e in edges if e.child in group and e.parent in group]
-        if not inner or _ordered(inner, sorted(group), scope):
+        inner = [
+            e
+            for e in edges
+            if e.child in group and e.parent in group and not _mapped(e.reference, scope)
+        ]
+        if _ordered(inner, sorted(group), scope) or acyclic_when_small(inner, scope):
             continue
         first = inner[0]
         names = " → ".join([*(repr(n) for n in sorted(group)), repr(sorted(group)[0])])
@@ -51,6 +45,15 @@ def find_cycles(written: Written, scope: Scope) -> None:
             f"A cycle: {first.child!r} depends on itself ({names}).",
             "A density may use other points only in one direction, such as z[t-1].",
         )
+
+
+def _mapped(reference: Reference, scope: Scope) -> bool:
+    """A parent chosen by a map that comes with the data: whether it cycles is for the data."""
+    return any(
+        name_of(i) in scope.givens and scope.givens[name_of(i)].value is None
+        for s in reference.subscripts
+        for i in s.atoms(sympy.Indexed)
+    )
 
 
 def components(edges: Sequence[Edge]) -> list[set[str]]:
@@ -81,6 +84,8 @@ def components(edges: Sequence[Edge]) -> list[set[str]]:
 
 def _ordered(edges: list[Edge], group: list[str], scope: Scope) -> bool:
     """Whether some order of the points respects all edges."""
+    if not edges:
+        return True
     shared = [
         a.letter
         for a in scope.variables[group[0]].axes

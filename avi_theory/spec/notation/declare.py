@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import sympy
 from sympy import Expr, Symbol
 
+from avi_theory.errors import nearest
 from avi_theory.spec.model import Axis, EdgeValue, Given, IndexSet, Network, Range, Variable
 from avi_theory.spec.notation import arithmetic
 from avi_theory.spec.notation.expressions import Reader
@@ -16,7 +17,7 @@ from avi_theory.spec.notation.intervals import Box, Interval, compare, hull
 from avi_theory.spec.notation.scope import RESERVED, Scope
 from avi_theory.spec.notation.syntax import Code, Item, Raw, RawRange
 from avi_theory.spec.notation.tokens import Token
-from avi_theory.spec.terms import ALL, index_symbol
+from avi_theory.spec.terms import index_symbol
 
 VARIABLES = ("global", "local", "observed")
 
@@ -394,6 +395,11 @@ def _read_place(raw: Raw, scope: Scope) -> Place | None:
         if name in left:
             subscripts.append(index_symbol(name))
             continue
+        if name and name not in (*scope.kinds, *scope.sizes):
+            hint = nearest(name, scope.indices) or f"Declare 'index {name} = 1:N'."
+            hint += f" Or add 'for {name} in 1:N'."
+            scope.problems.add(code.place(code.node), f"{name!r} is not a declared index.", hint)
+            return None
         value = Reader(scope, code, {n: _dummy(n) for n in left}).index()
         if value.broken:
             return None
@@ -534,9 +540,8 @@ def _read_givens(raws: Sequence[Raw], scope: Scope, declared: Declared) -> None:
             name = item.name.text
             if name in scope.broken or name in RESERVED:
                 continue
-            if _is_edge(item, variables, letters):
-                later.append((item, raw))
-            elif scope.kinds.get(name) == "given" and _shape_given(item, raw, scope):
+            given = scope.kinds.get(name) == "given"
+            if _is_edge(item, variables, letters) or (given and _shape_given(item, raw, scope)):
                 later.append((item, raw))
             else:
                 scope.broken.add(name)
@@ -581,7 +586,7 @@ def _shape_given(item: Item, raw: Raw, scope: Scope) -> bool:
             return False
         constraint = f"{sign.text} {bound.expr}"
         limit = arithmetic.constant(bound.expr) or 0.0
-        positive = sign.text == ">" and limit >= 0 or sign.text == ">=" and limit > 0
+        positive = (sign.text == ">" and limit >= 0) or (sign.text == ">=" and limit > 0)
     scope.givens[name] = Given(
         name, tuple(axes), None, positive, constraint,
         target.text if target is not None else None, (), raw.statement.line,

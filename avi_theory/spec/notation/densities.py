@@ -29,7 +29,14 @@ WIDEST_FIRST = (
 
 @dataclass
 class Written:
-    """What the second pass adds."""
+    """What the second pass adds.
+
+    Attributes:
+        densities, potentials: with where they stand.
+        references: indexed names in them, by name; parents: the same by statement.
+        uses: the names each statement mentions, beside the variable it declares.
+        categories: number of values of a discrete variable; read: ids of statements that are fine.
+    """
 
     densities: list[tuple[Density, Place]] = field(default_factory=list)
     potentials: list[Potential] = field(default_factory=list)
@@ -37,6 +44,7 @@ class Written:
     uses: list[tuple[str, set[str]]] = field(default_factory=list)
     parents: list[tuple[Place, list[Reference]]] = field(default_factory=list)
     categories: dict[str, Expr] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
 
 
 def note_supports(raws: Sequence[Raw], scope: Scope) -> None:
@@ -110,6 +118,7 @@ def _potential(
     value = reader.scalar()
     _remember(reader, "", bound, written)
     if not value.broken and ranges is not None:
+        written.read.add(id(raw))
         written.potentials.append(
             Potential(value.expr, bound, raw.statement.text, raw.statement.line)
         )
@@ -143,6 +152,7 @@ def _prior(raw: Raw, code: Code, scope: Scope, written: Written) -> None:
             reader.problem(code.node, "A prior on weights has scalar parameters.")
             return
     _check_domains(reader, code, family, values, scope)
+    written.read.add(id(raw))
     arguments = {k: v.expr for k, v in values.items()}
     network = scope.networks[raw.name]
     scope.networks[raw.name] = replace(network, prior=(family.name, arguments))
@@ -169,6 +179,7 @@ def _density(place: Place, code: Code, scope: Scope, written: Written) -> None:
     _check_support(reader, code, family, name, scope)
     _note_categories(name, family, values, written)
     arguments = {k: v.expr for k, v in values.items()}
+    written.read.add(id(raw))
     density = Density(
         name, place.subscripts, place.ranges, family.name, arguments, place.over,
         raw.statement.text, raw.statement.line,
@@ -257,6 +268,7 @@ def _shapes_fit(
                 code.node, f"{family.name} is the density of a vector, but {name!r} is a number.",
                 f"Declare its dimension: '{name} : R[3] ~ …'.",
             )  # fmt: skip
+            scope.broken.add(name)
             return False
         dim = lengths[0]
         scope.variables[name] = replace(scope.variables[name], dim=dim)
@@ -273,7 +285,8 @@ def _shapes_fit(
                 f"The parameter {parameter.name!r} of {family.name} is {shown_shape(wanted)}, "
                 f"but found {shown_shape(value.shape)}."
             )  # fmt: skip
-            reader.problem(code.node, message, f"Write {family.signature()}.")
+            node = _argument(code, family, parameter.name)
+            reader.problem(node, message, f"Write {family.signature()}.")
             return False
     return True
 
@@ -316,9 +329,24 @@ def _check_domains(
         complaint = domains.complaint(parameter, value.expr, scope)
         if complaint:
             message = f"The parameter {parameter.name!r} of {family.name} {complaint}"
-            reader.problem(code.node, message, f"Write {family.signature()}.")
+            reader.problem(
+                _argument(code, family, parameter.name), message, f"Write {family.signature()}."
+            )
     if family.name == "Uniform" and not domains.increasing(values, scope):
         reader.problem(code.node, "Uniform(low, high) needs low below high.", "Swap them.")
+
+
+def _argument(code: Code, family: Distribution, name: str) -> ast.expr:
+    """Where a parameter's argument stands."""
+    call = code.node
+    if isinstance(call, ast.Call):
+        for keyword in call.keywords:
+            if keyword.arg == name:
+                return keyword.value
+        for parameter, argument in zip(family.positional, call.args, strict=False):
+            if parameter.name == name:
+                return argument
+    return call
 
 
 def _check_support(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sympy
 from sympy import Expr, Symbol
@@ -516,7 +517,7 @@ class Reader:
         return Value(sympy.Sum(value.expr, *limits), value.shape)
 
 
-_NODES: dict[type, Callable[[Reader, ast.AST], Value]] = {
+_NODES: dict[type, Callable[[Reader, Any], Value]] = {
     ast.Constant: Reader._constant,
     ast.Name: Reader._name,
     ast.Subscript: Reader._subscript,
@@ -524,7 +525,7 @@ _NODES: dict[type, Callable[[Reader, ast.AST], Value]] = {
     ast.UnaryOp: Reader._unary,
     ast.List: Reader._list,
     ast.Call: Reader._call,
-}  # type: ignore[dict-item]
+}
 
 
 def same_shape(a: Shape, b: Shape) -> bool:

@@ -145,7 +145,7 @@ def _unreadable(token: Token, before: list[Token], touching: bool) -> tuple[str,
     return None
 
 
-def statements_of(text: str, problems: Problems) -> list[Statement]:
+def statements_of(text: object, problems: Problems) -> list[Statement]:
     """The statements of a text.
 
     A line inside an open bracket continues its statement, unless it begins like a statement: then
