@@ -169,7 +169,7 @@ class Columns:
         Raises:
             DataError: NaN where none may be, a point without a row, text for numbers.
         """
-        own = self._own_points(v, table)
+        own = own_points(self.model, v, table)
         if self.raw.is_frame:
             values = self._frame_values(v, table)
         else:
@@ -182,19 +182,6 @@ class Columns:
                 f"{table.label(int(first))}. Fill it, or declare the observed variable 'missing'."
             )
         return values, present
-
-    def _own_points(self, v: Variable | Given, table: Table) -> np.ndarray:
-        """Points that data must cover: all but those that the text gives a value."""
-        own = np.ones(table.size, bool)
-        for edge in self.model.edge_values:
-            if edge.variable == v.name and not edge.ranges:
-                at = table.positions([np.asarray(int(s)) for s in edge.subscripts])
-                own[at] = False
-            elif edge.variable == v.name:
-                for axis, s in enumerate(edge.subscripts):
-                    if s.is_Integer:
-                        own &= table.points[:, axis] != int(s)
-        return own
 
     def _frame_values(self, v: Variable | Given, table: Table) -> np.ndarray:
         counted = self._counted(v.name)
@@ -249,6 +236,20 @@ class Columns:
         values = np.full((table.size, *array.shape[axes:]), np.nan)
         values[own] = array[tuple((points - low).T)]
         return values
+
+
+def own_points(model: Model, v: Variable | Given, table: Table) -> np.ndarray:
+    """Which points of a table data must cover: all but those that the text gives a value."""
+    own = np.ones(table.size, bool)
+    for edge in model.edge_values:
+        if edge.variable != v.name:
+            continue
+        at = np.ones(table.size, bool)
+        for axis, s in enumerate(edge.subscripts):
+            if s.is_Integer:
+                at &= table.points[:, axis] == int(s)
+        own &= ~at
+    return own
 
 
 def solve_low(low: object) -> int | None:
