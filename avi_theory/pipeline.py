@@ -177,8 +177,10 @@ def _bound_to_predict(model: Model, data: Any, regime: str | None) -> Bound:
     raw = data_for(model, data)
     if raw is None:
         return bind(model)
-    if regime in {"population", "reuse"} and data is None and not set(raw.columns) & set(
-        model.givens
+    if (
+        regime in {"population", "reuse"}
+        and data is None
+        and not set(raw.columns) & set(model.givens)
     ):
         told = bind(model.replace(values=_without_sizes(model)), raw).sizes
         return bind(model.replace(default_sizes={**model.default_sizes, **told}))

@@ -326,7 +326,7 @@ def subscript_points(
 ) -> np.ndarray:
     """The points ``[instances, axes]`` that subscripts take."""
     count = len(next(iter(env.values()))) if env else 1
-    scope = {**sizes, **env}
+    scope: dict[str, Ints | int] = {**sizes, **env}
     return np.stack(
         [np.broadcast_to(evaluate_index(s, scope, lookup), (count,)) for s in subscripts], -1
     ).astype(np.int64)

@@ -70,9 +70,10 @@ class Columns:
         for index in self.model.indices.values():
             atoms = [str(a.base.label) for a in index.range.high.atoms() if hasattr(a, "base")]
             bases = {str(a) for a in index.range.high.free_symbols}
-            if (name in atoms or name in bases) and len(index.parents) == 1:
-                if index.parents[0] in self.index and index.name in self.index:
-                    return index.parents[0], index.name
+            letters = (*index.parents, index.name)
+            shown = len(letters) == 2 and all(letter in self.index for letter in letters)
+            if shown and (name in atoms or name in bases):
+                return letters[0], letters[1]
         return None
 
     def sizes(self, explicit: Mapping[str, int]) -> dict[str, int]:
@@ -93,7 +94,7 @@ class Columns:
                 )
             told[name] = (size, by)
 
-        for v in [*self.model.observed, *self.model.givens.values()]:
+        for v in indexed(self.model):
             if v.name not in self.raw.columns or not v.axes:
                 continue
             for k, axis in enumerate(v.axes):
@@ -103,7 +104,7 @@ class Columns:
                 if self.raw.is_frame:
                     length = self._frame_length(v, k, low)
                 else:
-                    shape = np.shape(self.raw.columns[v.name])
+                    shape = self.raw.columns[v.name].shape
                     if k >= len(shape):
                         raise DataError(
                             f"The array {v.name!r} has shape {shape}, but {v} has "
@@ -114,7 +115,7 @@ class Columns:
                 if solved:
                     tell(solved[0], solved[1], f"the column {v.name!r}")
             if isinstance(v, Variable) and v.dim is not None and not self.raw.is_frame:
-                shape = np.shape(self.raw.columns[v.name])
+                shape = self.raw.columns[v.name].shape
                 solved = solve_size(v.dim, shape[-1]) if len(shape) == len(v.axes) + 1 else None
                 if solved:
                     tell(solved[0], solved[1], f"the vectors {v.name!r}")
@@ -238,6 +239,11 @@ class Columns:
         return values
 
 
+def indexed(model: Model) -> list[Variable | Given]:
+    """Everything that data can bring: observed variables and givens."""
+    return [*model.observed, *model.givens.values()]
+
+
 def own_points(model: Model, v: Variable | Given, table: Table) -> np.ndarray:
     """Which points of a table data must cover: all but those that the text gives a value."""
     own = np.ones(table.size, bool)
@@ -255,7 +261,7 @@ def own_points(model: Model, v: Variable | Given, table: Table) -> np.ndarray:
 def solve_low(low: object) -> int | None:
     """The lower end as a number, or None if it is not a plain one."""
     try:
-        return int(low)  # type: ignore[call-overload, no-any-return]
+        return int(low)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         return None
 

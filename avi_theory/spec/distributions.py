@@ -127,9 +127,7 @@ def _inverse_gamma(x: Expr, a: Arguments) -> Expr:
 
 def _beta(x: Expr, a: Arguments) -> Expr:
     b, c = a["a"], a["b"]
-    return (
-        loggamma(b + c) - loggamma(b) - loggamma(c) + (b - 1) * log(x) + (c - 1) * log(1 - x)
-    )
+    return loggamma(b + c) - loggamma(b) - loggamma(c) + (b - 1) * log(x) + (c - 1) * log(1 - x)
 
 
 def _uniform(x: Expr, a: Arguments) -> Expr:
@@ -214,6 +212,10 @@ def _draw_dirichlet(g: np.random.Generator, a: Arguments, s: tuple[int, ...]) ->
     return gammas / gammas.sum(-1, keepdims=True)
 
 
+def _draw_negative_binomial(g: np.random.Generator, a: Arguments, s: tuple[int, ...]) -> np.ndarray:
+    return g.poisson(g.gamma(a["dispersion"], a["mean"] / a["dispersion"], s))
+
+
 def _rate(a: Arguments) -> Any:
     return np.exp(a["log_rate"]) if "log_rate" in a else a["rate"]
 
@@ -266,7 +268,7 @@ _ENTRIES = (
                  _poisson, lambda g, a, s: g.poisson(_rate(a), s)),
     Distribution("NegativeBinomial", (_P("mean", "positive"), _P("dispersion", "positive")),
                  "count", _negative_binomial,
-                 lambda g, a, s: g.poisson(g.gamma(a["dispersion"], a["mean"] / a["dispersion"], s)),
+                 _draw_negative_binomial,
                  lambda a: a["mean"]),
     Distribution("Dirichlet", (_P("concentration", "positive", is_vector=True),), "simplex",
                  _dirichlet, _draw_dirichlet,

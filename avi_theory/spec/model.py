@@ -80,7 +80,7 @@ class Given:
 
 @dataclass(frozen=True)
 class EdgeValue:
-    """``given x[0] = 0``: a variable's value outside its own range (subscripts may bind letters)."""
+    """``given x[0] = 0``: a variable's value outside its own range."""
 
     variable: str
     subscripts: tuple[Expr, ...]

@@ -1,6 +1,6 @@
-"""Draw data from a declared model: globals, locals and observations in causal order.
+r"""Draw data from a declared model: globals, locals and observations in causal order.
 
-.. math:: \\theta \\sim p(\\theta),\\; z \\sim p(z \\mid \\theta),\\; x \\sim p(x \\mid z, \\theta)
+.. math:: \theta \sim p(\theta),\; z \sim p(z \mid \theta),\; x \sim p(x \mid z, \theta)
 
 Every instance of every density waits for the instances it depends on; those that are ready are
 drawn together, so independent sites cost one vectorised draw and a chain one draw per step.
@@ -156,9 +156,7 @@ class _Job:
         ok &= ~already
         for s in self._parents():
             there = done[s.name][s.positions]
-            ok &= np.broadcast_to(
-                there.reshape(there.shape[0], -1).all(1), ok.shape
-            )
+            ok &= np.broadcast_to(there.reshape(there.shape[0], -1).all(1), ok.shape)
         for group in (g for part in self.arguments.values() for g in part.sums):
             for s in group.slots:
                 if s.latent and s.positions is not None:
@@ -174,9 +172,7 @@ class _Job:
         generator: np.random.Generator,
     ) -> None:
         """Draw the instances `at` and store them."""
-        arguments = {
-            name: _evaluate(part, at, values) for name, part in self.arguments.items()
-        }
+        arguments = {name: _evaluate(part, at, values) for name, part in self.arguments.items()}
         family = self.source.family
         assert self.target.positions is not None and family.sample is not None
         if self.source.over:
@@ -229,9 +225,7 @@ def _slot_value(s: Slot, at: np.ndarray, values: Mapping[str, np.ndarray]) -> np
     return values[s.name][rows(s.positions)]
 
 
-def _evaluate(
-    part: GroundFactor, at: np.ndarray, values: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def _evaluate(part: GroundFactor, at: np.ndarray, values: Mapping[str, np.ndarray]) -> np.ndarray:
     scope: dict[str, np.ndarray] = {}
     for s in part.slots:
         scope[s.symbol.name] = _slot_value(s, at, values)
@@ -257,5 +251,3 @@ def _numbers(expression: Expr, scope: Mapping[str, np.ndarray]) -> np.ndarray:
     symbols = sorted(expression.free_symbols, key=str)
     function = sympy.lambdify(symbols, expression, modules=[numpy_functions(), "numpy"])
     return np.asarray(function(*(scope[x.name] for x in symbols)), float)
-
-

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from avi_theory.errors import DataError, InputError
-from avi_theory.spec.columns import Columns
+from avi_theory.spec.columns import Columns, indexed
 from avi_theory.spec.model import Model
 from avi_theory.spec.read import Raw
 
@@ -62,12 +62,12 @@ def _labels_along(model: Model, raw: Raw, letter: str) -> dict[str, tuple[int, n
     if raw.is_frame:
         rows = len(next(iter(raw.columns.values())))
         along = columns.index.get(letter, np.arange(1, rows + 1))
-        return {name: (0, along) for name in raw.columns}
-    for v in [*model.observed, *model.givens.values()]:
+        return dict.fromkeys(raw.columns, (0, along))
+    for v in indexed(model):
         letters = [a.letter for a in v.axes]
         if v.name in raw.columns and letter in letters:
             axis = letters.index(letter)
-            labels[v.name] = (axis, np.arange(np.shape(raw.columns[v.name])[axis]))
+            labels[v.name] = (axis, np.arange(raw.columns[v.name].shape[axis]))
     if not labels:
         raise DataError(f"No column of the data runs along [{letter}]; nothing can be held out.")
     return labels

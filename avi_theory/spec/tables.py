@@ -68,7 +68,7 @@ def expand(
     env = dict(env)
     count = len(next(iter(env.values()))) if env else 1
     for r in ranges:
-        scope = {**sizes, **env}
+        scope: dict[str, Ints | int] = {**sizes, **env}
         low = np.broadcast_to(evaluate_index(r.low, scope, lookup), (count,)).astype(np.int64)
         high = np.broadcast_to(evaluate_index(r.high, scope, lookup), (count,)).astype(np.int64)
         lengths = np.maximum(high - low + 1, 0)
