@@ -38,3 +38,8 @@ def choices(found: Mapping[str, Any]) -> list[Block]:
     if not smallest:
         result.append(prose(Text("No choice is known to stay within the tolerance.", "warn")))
     return result
+
+
+def files(found: Mapping[str, Any]) -> list[Block]:
+    """Files that were written."""
+    return [prose(*(f"wrote {path}" for path in found["files"]))]

@@ -75,7 +75,7 @@ class Comparison(Result):
         amortization: measured against predicted.
         log_evidence: value (nats), method, standard error.
         provenance: seed, device, dtype, data, versions.
-        traces: per run (``fvi``, ``avi``), the ELBO after each iteration; not in the JSON.
+        measurement: what was fitted, for the traces and for saving; not in the JSON.
     """
 
     model: str
@@ -85,7 +85,7 @@ class Comparison(Result):
     amortization: Amortization
     log_evidence: Mapping[str, Any]
     provenance: Mapping[str, Any]
-    traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
+    measurement: Any = field(default=None, repr=False, compare=False)
 
     @property
     def exit_code(self) -> int:

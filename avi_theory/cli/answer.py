@@ -1,0 +1,41 @@
+"""What a verb hands back: the result, how to show it, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avi_theory.results.base import Result
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The only thing that reaches stdout.
+
+    Attributes:
+        result: what was found.
+        as_json: as one JSON object instead of a screen.
+        code: the exit code.
+    """
+
+    result: Result
+    as_json: bool = False
+    code: int = 0
+
+    def show(self) -> None:
+        """Write it to stdout."""
+        if self.as_json:
+            utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") == "utf8"
+            text = json.dumps(self.result.to_dict(), ensure_ascii=not utf8, allow_nan=False)
+            sys.stdout.write(text + "\n")
+        else:
+            from rich.console import Console
+
+            from avi_theory.report import screen
+
+            console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=100)
+            console.print(screen(self.result))
+        sys.stdout.flush()

@@ -1,0 +1,36 @@
+"""What ``--out`` leaves in a folder: the JSON, one HTML page, the figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avi_theory.cli.files import write
+
+if TYPE_CHECKING:
+    from avi_theory.results.base import Result
+
+FORMATS = ("svg", "pdf", "png")
+
+
+def keep(result: Result, folder: Path, stem: str, title: str) -> list[Path]:
+    """Write a result as JSON, as a self-contained page, and as every figure that draws it.
+
+    Args:
+        result: any answer.
+        folder: made sure of before the work began.
+        stem: of the file names, such as ``eight_schools.compare``.
+        title: of the page.
+    """
+    from avi_theory.figures import fitting, render
+    from avi_theory.report import page
+
+    contents = {f"{stem}.json": (json.dumps(result.to_dict(), ensure_ascii=False) + "\n").encode()}
+    drawn = []
+    for figure in fitting(result):
+        pictures = {form: render(figure, result, form) for form in FORMATS}
+        contents |= {f"{stem}.{figure.name}.{form}": x for form, x in pictures.items()}
+        drawn.append((figure.caption, pictures["svg"].decode()))
+    contents[f"{stem}.html"] = page(title, result, drawn).encode()
+    return write(folder, contents)

@@ -1,0 +1,49 @@
+"""The options that verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+ModelName = Annotated[
+    str, Argument(metavar="MODEL", help="A model of the gallery, or the path of a TOML file.")
+]
+Json = Annotated[bool, Option("--json", help="One JSON object on stdout, nothing else there.")]
+Sets = Annotated[
+    list[str] | None,
+    Option("--set", metavar="NAME=VALUE", help="A given, or the value of a global. Repeatable."),
+]
+Sizes = Annotated[
+    list[str] | None, Option("--size", metavar="N=1000", help="The size of an index. Repeatable.")
+]
+Data = Annotated[Path | None, Option("--data", metavar="FILE", help="Data: CSV, Parquet or NPZ.")]
+Seed = Annotated[int, Option("--seed", min=0, help="Of everything random.")]
+Device = Annotated[str, Option("--device", help="cpu, cuda, cuda:1.")]
+Out = Annotated[
+    Path | None,
+    Option("--out", metavar="DIR", help="Also write JSON, HTML and figures into this folder."),
+]
+Save = Annotated[Path | None, Option("--save", metavar="PATH", help="Keep the fitted measurement.")]
+Holdout = Annotated[
+    float | None,
+    Option("--holdout", metavar="FRACTION", help="Hold units out, for the generalization gap."),
+]
+Regime = Annotated[
+    str | None, Option("--regime", help="population, dataset or reuse. Default: dataset with data.")
+]
+Window = Annotated[
+    int | None, Option("--window", metavar="K", help="Inputs: the observations within K positions.")
+]
+Inputs = Annotated[
+    str | None,
+    Option("--inputs", metavar="LIST", help="Inputs by name, as in 'x[t-1],x[t]'."),
+]
+Function = Annotated[
+    str | None,
+    Option("--function", help="constant, affine, polynomial:D, table, mlp:32x32, any."),
+]
+Sharing = Annotated[
+    str, Option("--sharing", help="shared: one function; per-position: one for each position.")
+]

@@ -1,0 +1,80 @@
+"""Results as a reader wants them: on the terminal, as text, as HTML.
+
+A view turns a result's plain dictionary into blocks; a renderer turns blocks into a medium.  One
+entry in `VIEWS` gives a new kind of result all media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from avi_theory.report import check, comparison, listing, measurement, model, prediction
+from avi_theory.report.blocks import Block, Column, Prose, Table, Text, prose
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from avi_theory.results.base import Result
+
+__all__ = [
+    "VIEWS",
+    "Block",
+    "Column",
+    "Prose",
+    "Table",
+    "Text",
+    "html",
+    "page",
+    "prose",
+    "screen",
+    "text",
+    "view",
+]
+
+View = Callable[[Mapping[str, Any]], list[Block]]
+
+VIEWS: Mapping[str, View] = {
+    "Choices": listing.choices,
+    "Comparison": comparison.blocks,
+    "Files": listing.files,
+    "Listing": listing.gallery,
+    "Measurement": measurement.blocks,
+    "Portrait": model.blocks,
+    "Prediction": prediction.blocks,
+    "Report": check.blocks,
+}
+"""The name of a result's class, and how it is shown."""
+
+
+def view(result: Result) -> list[Block]:
+    """What a result says, before it becomes a medium."""
+    return VIEWS[type(result).__name__](result.to_dict())
+
+
+def screen(result: Result) -> RenderableType:
+    """A result for a rich console."""
+    from avi_theory.report.terminal import screen as render
+
+    return render(view(result))
+
+
+def text(result: Result) -> str:
+    """A result as plain text."""
+    from avi_theory.report.terminal import plain_text
+
+    return plain_text(view(result))
+
+
+def html(result: Result) -> str:
+    """A result as an HTML fragment."""
+    from avi_theory.report.hypertext import fragment
+
+    return fragment(view(result))
+
+
+def page(title: str, result: Result, figures: Sequence[tuple[str, str]] = ()) -> str:
+    """A result as one self-contained HTML page; figures are pairs of a caption and an SVG."""
+    from avi_theory.report.hypertext import page as render
+
+    return render(title, view(result), figures)

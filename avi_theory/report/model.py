@@ -1,0 +1,42 @@
+"""A declared model as a reader wants it: what it says, its equation, its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from avi_theory.report.blocks import Block, Prose, Text, prose
+
+
+def blocks(found: Mapping[str, Any]) -> list[Block]:
+    """The whole portrait."""
+    name = Text(
+        f"{found['model']}: {found['title']}" if found["title"] else found["model"], "strong"
+    )
+    result: list[Block] = [prose(name)]
+    for title, body in (
+        ("About", found["about"]),
+        ("Text", found["text"]),
+        ("Equation (LaTeX)", found["equation"]),
+    ):
+        if body:
+            result.append(_verbatim(title, body))
+    arrows = "\n".join(_arrows(found["graph"]))
+    result.append(_verbatim("Graph", arrows))
+    if found["references"]:
+        result.append(prose(*found["references"], title="References"))
+    return result
+
+
+def _verbatim(title: str, body: str) -> Prose:
+    return Prose(tuple((line,) for line in body.strip().splitlines()), title, True)
+
+
+def _arrows(graph: Mapping[str, Any]) -> list[str]:
+    lines: dict[str, list[str]] = {}
+    for parent, child in graph["edges"]:
+        lines.setdefault(child, []).append(parent)
+    drawn = [f"{', '.join(parents)} → {child}" for child, parents in lines.items()]
+    drawn += [f"{a} — {b}" for a, b in graph["ties"]]
+    alone = {n["name"] for n in graph["nodes"]} - {x for e in graph["edges"] for x in e}
+    return drawn + sorted(alone - {x for t in graph["ties"] for x in t})
