@@ -11,7 +11,7 @@ from avi_theory.spec.notation.declare import Declared, declare
 from avi_theory.spec.notation.densities import Written, note_supports, write_densities
 from avi_theory.spec.notation.scope import Scope
 from avi_theory.spec.notation.syntax import read
-from avi_theory.spec.notation.tokens import Problems, statements_of
+from avi_theory.spec.notation.tokens import Problems, Token, statements_of
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -46,6 +46,17 @@ def examine(text: str) -> tuple[dict[str, Any], dict[str, str], tuple[Problem, .
         ``given``, …, ``size``), and the problems.
     """
     problems = Problems()
+    try:
+        return _examined(text, problems)
+    except (RecursionError, MemoryError, OverflowError):
+        start = Token("name", "", 1, 1)
+        problems.add(start, "This text is too large or too deep to mean anything.", "Split it.")
+        return {}, {}, tuple(problems.found.values())
+
+
+def _examined(
+    text: str, problems: Problems
+) -> tuple[dict[str, Any], dict[str, str], tuple[Problem, ...]]:
     raws = [read(s, problems) for s in statements_of(text, problems)]
     scope = Scope(problems)
     declared = declare(raws, scope)

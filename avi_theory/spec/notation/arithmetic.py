@@ -61,6 +61,8 @@ def constant(expression: Expr, known: Mapping[Expr, float] | None = None) -> flo
     """
     if expression.is_Rational:
         return _fraction(expression)
+    if expression.is_NumberSymbol:
+        return float(expression)
     if not expression.args or isinstance(expression, sympy.Indexed):
         return known.get(expression) if known else None
     function = _REAL.get(expression.func)
@@ -196,9 +198,17 @@ def apply(function: type[sympy.Function], *arguments: Expr) -> Expr:
             raise Undefined("A number here has no real value.") from None
     if function is sympy.Abs and not arguments[0].is_Rational:
         return sympy.Abs(arguments[0], evaluate=False)
-    if function is sympy.exp and arguments[0].has(sympy.log):
-        return sympy.exp(arguments[0], evaluate=False)
+    if function is sympy.exp:
+        _refuse_hidden_power(arguments[0])
     return checked(function(*arguments))
+
+
+def _refuse_hidden_power(exponent: Expr) -> None:
+    """exp(k·log a) is a to the power k, and sympy knows it."""
+    for term in sympy.Add.make_args(exponent):
+        coefficient, rest = term.as_coeff_Mul()
+        if rest.has(sympy.log) and (abs(coefficient) > MAX_EXPONENT or coefficient.q > 10**6):
+            raise TooLarge(f"The exponent {_shown(coefficient)} is too large to mean anything.")
 
 
 def _shown(number: Expr) -> str:

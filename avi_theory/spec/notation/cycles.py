@@ -8,7 +8,7 @@ the closed walks with sum 0 are acyclic along the remaining axes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sympy
 from sympy import Expr, Symbol
@@ -39,7 +39,8 @@ def find_cycles(written: Written, scope: Scope) -> None:
         if _ordered(inner, sorted(group), scope) or acyclic_when_small(inner, scope):
             continue
         first = inner[0]
-        names = " → ".join([*(repr(n) for n in sorted(group)), repr(sorted(group)[0])])
+        shown = [repr(n) for n in sorted(group)]
+        names = " → ".join([*shown[:5], *(["…"] if len(shown) > 5 else []), shown[0]])
         scope.problems.add(
             first.reference.place,
             f"A cycle: {first.child!r} depends on itself ({names}).",
@@ -57,29 +58,42 @@ def _mapped(reference: Reference, scope: Scope) -> bool:
 
 
 def components(edges: Sequence[Edge]) -> list[set[str]]:
-    """Groups of variables that reach each other (Tarjan, without recursion: by closure)."""
-    reach: dict[str, set[str]] = {}
+    """Groups of variables that reach each other and so may lie on a cycle (Kosaraju)."""
+    forward: dict[str, set[str]] = {}
+    backward: dict[str, set[str]] = {}
     for e in edges:
-        reach.setdefault(e.child, set()).add(e.parent)
-        reach.setdefault(e.parent, set())
-    for name in reach:
-        pending = list(reach[name])
-        seen: set[str] = set()
-        while pending:
-            current = pending.pop()
-            if current not in seen:
-                seen.add(current)
-                pending += reach.get(current, ())
-        reach[name] = seen
+        for table, start, end in ((forward, e.child, e.parent), (backward, e.parent, e.child)):
+            table.setdefault(start, set()).add(end)
+            table.setdefault(end, set())
+    order: list[str] = []
+    seen: set[str] = set()
+    for name in forward:
+        _visit(name, forward, seen, order)
     groups: list[set[str]] = []
-    done: set[str] = set()
-    for name, seen in reach.items():
-        if name in done or name not in seen:
-            continue
-        group = {m for m in seen if name in reach[m]} | {name}
-        done |= group
-        groups.append(group)
+    seen = set()
+    for name in reversed(order):
+        group: list[str] = []
+        _visit(name, backward, seen, group)
+        if len(group) > 1 or (group and name in forward[name]):
+            groups.append(set(group))
     return groups
+
+
+def _visit(start: str, graph: Mapping[str, set[str]], seen: set[str], order: list[str]) -> None:
+    """Depth first without recursion; `order` gets the names as they are left."""
+    if start in seen:
+        return
+    seen.add(start)
+    stack = [(start, iter(sorted(graph[start])))]
+    while stack:
+        name, following = stack[-1]
+        fresh = next((n for n in following if n not in seen), None)
+        if fresh is None:
+            order.append(name)
+            stack.pop()
+        else:
+            seen.add(fresh)
+            stack.append((fresh, iter(sorted(graph[fresh]))))
 
 
 def _ordered(edges: list[Edge], group: list[str], scope: Scope) -> bool:

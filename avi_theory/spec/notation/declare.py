@@ -596,8 +596,8 @@ def _shape_given(item: Item, raw: Raw, scope: Scope) -> bool:
 
 def _value_given(item: Item, scope: Scope, declared: Declared) -> None:
     name = item.name.text
-    given = scope.givens[name]
-    if item.value is None:
+    given = scope.givens.get(name)
+    if item.value is None or given is None:
         return
     code = item.value
     if isinstance(code.node, ast.List):

@@ -25,20 +25,10 @@ _SCALAR: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def _defaults(scope: Scope) -> dict[Expr, float]:
-    """Scalar givens with a value, as numbers."""
-    known: dict[Expr, float] = {}
-    for name, given in scope.givens.items():
-        if isinstance(given.value, Expr) and not given.axes and given.value.is_Rational:
-            value = float(given.value)
-            known[terms.scalar_symbol(name)] = known[terms.index_symbol(name)] = value
-    return known
-
-
 def complaint(parameter: Parameter, expression: Expr, scope: Scope) -> str:
     """Why a parameter is certainly outside its domain, or ""."""
     try:
-        known = _defaults(scope)
+        known = scope.numbers()
         if parameter.domain == "simplex":
             return _simplex(expression, scope, known)
         if parameter.domain == "covariance":
@@ -58,7 +48,7 @@ def complaint(parameter: Parameter, expression: Expr, scope: Scope) -> str:
 def increasing(values: Mapping[str, Value], scope: Scope) -> bool:
     """Whether low < high may hold."""
     try:
-        known = _defaults(scope)
+        known = scope.numbers()
         ends = [constant(values[k].expr, known) for k in ("low", "high") if k in values]
     except (TooLarge, Undefined):
         return True

@@ -12,7 +12,7 @@ from avi_theory.errors import nearest
 from avi_theory.spec.distributions import DISTRIBUTIONS
 from avi_theory.spec.model import Axis, Given, IndexSet, Network, Range, Variable
 from avi_theory.spec.notation.tokens import KEYWORDS, TAIL_WORDS, Problems, Token
-from avi_theory.spec.terms import index_symbol
+from avi_theory.spec.terms import index_symbol, scalar_symbol
 
 FUNCTIONS = (
     "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "abs", "min", "max", "sum",
@@ -107,6 +107,15 @@ class Scope:
             number += 1
         self.fresh.add(f"{base}_{number}")
         return index_symbol(f"{base}_{number}")
+
+    def numbers(self) -> dict[Expr, float]:
+        """Scalar givens that the text gives a number."""
+        known: dict[Expr, float] = {}
+        for name, given in self.givens.items():
+            if isinstance(given.value, Expr) and not given.axes and given.value.is_Rational:
+                value = float(given.value)
+                known[scalar_symbol(name)] = known[index_symbol(name)] = value
+        return known
 
     def axes(self, name: str) -> tuple[Axis, ...]:
         """The axes of a variable or given; an array literal's are zero-based and letterless."""
