@@ -1,0 +1,45 @@
+"""A comparison in one figure: the ladder, the gap predicted and measured, both ELBO traces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from avi_theory.figures.base import AVI, FVI, GREY, PALE, Drawing
+from avi_theory.figures.panels import agreement, bars, traces
+from avi_theory.results.comparison import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"approximation": FVI, "conditioning": GREY, "capacity": PALE, "training": AVI}
+
+
+def _draw(figure: Figure, found: Comparison) -> None:
+    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    rungs, point = left.subplots(2, 1, height_ratios=(2.4, 1))
+    course = right.subplots()
+    bars(
+        rungs,
+        [
+            (name, found.gaps[name].value, found.gaps[name].standard_error,
+             found.gaps[name].kind, colour)
+            for name, colour in COLOURS.items()
+        ],
+    )  # fmt: skip
+    rungs.set_title(f"{found.model}: log p(x) − ELBO(A-VI), rung by rung")
+    gap = found.amortization
+    size = abs(found.fvi["elbo"] or 0.0)
+    agreement(point, gap.measured, gap.standard_error, gap.predicted, gap.kind, size)
+    point.set_title(f"theory and measurement: {gap.outcome.replace('_', ' ')}")
+    kept = getattr(found.measurement, "traces", None) or {}
+    traces(course, kept, gap.predicted)
+    course.set_title(f"the two fits; q(z) = f({', '.join(found.avi['inputs'])})")
+
+
+LADDER = Drawing(
+    "ladder",
+    "The ladder of gaps, the amortization gap predicted and measured, and the course of both fits.",
+    lambda result: isinstance(result, Comparison),
+    _draw,
+    (9.6, 4.2),
+)
