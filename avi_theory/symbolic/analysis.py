@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 
 from sympy import Expr, Indexed
@@ -70,6 +71,11 @@ class Analysis:
         self.components = Components(self.tester)
         self.collector = Inputs(self.components)
         self.locals = {v.name: self._local(v.name) for v in self.model.locals}
+
+    @cached_property
+    def named(self) -> Tester:
+        """The same model with its scalar givens under their names, for formulas."""
+        return Tester(Structure(self.model, named=True))
 
     @property
     def closes(self) -> str:

@@ -75,7 +75,7 @@ class Tester:
         where it names an observation or a covariate.
         """
         instances = [
-            i for i in self.finder.holding(place, u) if self._mentions(i.expr, letter)
+            i for i in self.finder.holding(place, u) if self.mentions(i.expr, letter)
         ]  # fmt: skip
         return self._decide(instances, u, letter)
 
@@ -100,16 +100,16 @@ class Tester:
                 return True
         return False
 
-    def _mentions(self, expr: Expr, letter: Symbol) -> bool:
+    def mentions(self, expr: Expr, letter: Symbol) -> bool:
         if expr == letter:
             return True
         if isinstance(expr, Indexed):
             if self.structure.role(expr) == "global":
-                return any(self._mentions(s, letter) for s in expr.indices)
+                return any(self.mentions(s, letter) for s in expr.indices)
             return any(
-                self._mentions(a, letter) for s in expr.indices for a in s.atoms(Indexed)
+                self.mentions(a, letter) for s in expr.indices for a in s.atoms(Indexed)
             )  # fmt: skip
-        return any(self._mentions(a, letter) for a in expr.args)
+        return any(self.mentions(a, letter) for a in expr.args)
 
     # -- deciding --------------------------------------------------------------------------
 

@@ -102,12 +102,14 @@ class Structure:
 
     Attributes:
         model: the model.
+        named: keep scalar givens as names unless they are 0 or 1 (for formulas).
         terms: the factors.
         tables: array literals by name, as nested tuples of numbers.
         edge_values: reference outside its own range to the value that the text gives it.
     """
 
     model: Model
+    named: bool = False
     terms: tuple[Term, ...] = ()
     tables: dict[str, Any] = field(default_factory=dict)
     edge_values: dict[Expr, Expr] = field(default_factory=dict)
@@ -176,6 +178,8 @@ class Structure:
                     self._functions[given.name] = (given.axes, given.value)
                 continue
             plain = number(value)
+            if plain is not None and self.named and plain not in (0, 1):
+                continue
             if plain is not None:
                 self._scalars[terms.ref(given.name)] = plain
             elif isinstance(value, Expr):

@@ -1,0 +1,23 @@
+"""Every unit has the same conditional densities."""
+
+from __future__ import annotations
+
+from avi_theory.conditions.context import HIERARCHICAL, Context
+from avi_theory.results.report import Condition
+
+NAME = "identical forms"
+
+
+def identical_forms(context: Context) -> Condition:
+    r"""\(p(z_u \mid \theta)\, p(x_u \mid z_u, \theta)\) has one form for all u: no special edge."""
+    found = [
+        f"{verdict.name} at {edge}"
+        for verdict in context.analysis.locals.values()
+        for edge in verdict.edges
+        if edge.split("=")[0] in context.unit
+    ]
+    if any(v.closes == "unknown" for v in context.analysis.locals.values()):
+        return Condition(NAME, "unknown", "the analysis got stuck", HIERARCHICAL)
+    if found:
+        return Condition(NAME, "fails", f"another form: {', '.join(found)}", HIERARCHICAL)
+    return Condition(NAME, "holds", "no position has another form", HIERARCHICAL)

@@ -1,0 +1,124 @@
+"""The verdict in words: why each input is needed, the proof, the derivation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from avi_theory.spec import terms
+from avi_theory.symbolic.analysis import Analysis, LocalVerdict
+from avi_theory.symbolic.inputs import Input, reference_text
+
+
+def reasons(analysis: Analysis, verdict: LocalVerdict) -> tuple[str, ...]:
+    """Why a local needs each of its inputs, and why its own observations alone do not do."""
+    if verdict.closes == "unknown":
+        return (f"stuck at {verdict.stuck}",)
+    lines = [_reason(analysis, verdict, entry) for entry in verdict.needed]
+    if verdict.closes == "inputs":
+        own = [e.text for e in verdict.needed if e.role == "observed" and _attached(verdict, e)]
+        rest = [e.text for e in verdict.needed if e.text not in own]
+        if own and rest:
+            enters = "enters" if len(rest) == 1 else "enter"
+            lines.append(
+                f"{' and '.join(own)} alone does not suffice, because {' and '.join(rest)} "
+                f"{enters} the optimal factor of {_name(analysis, verdict)}"
+            )
+    return tuple(dict.fromkeys(lines))
+
+
+def _attached(verdict: LocalVerdict, entry: Input) -> bool:
+    if verdict.component is None:
+        return False
+    subs = set(terms.subscripts_of(entry.atom))
+    letters = {g.letter for g in entry.free}
+    return all(s in letters or s.is_Symbol or s.is_number for s in subs)
+
+
+def _reason(analysis: Analysis, verdict: LocalVerdict, entry: Input) -> str:
+    texts = list(_statements(analysis, entry))
+    where = f" through '{texts[0]}'" if texts else ""
+    kind = {
+        "observed": "is observed and informs",
+        "given": "comes with the data and changes",
+        "position": "is the position and selects or changes the density of",
+    }[entry.role]
+    return f"{entry.text} {kind} {_name(analysis, verdict)}{where}"
+
+
+def _statements(analysis: Analysis, entry: Input) -> Iterator[str]:
+    name = terms.name_of(entry.atom)
+    for term in analysis.structure.terms:
+        if any(terms.name_of(a) == name for a in term.references) and term.variable != name:
+            yield term.text
+    for term in analysis.structure.terms:
+        if term.variable == name:
+            yield term.text
+
+
+def _name(analysis: Analysis, verdict: LocalVerdict) -> str:
+    return str(analysis.model.variables[verdict.name])
+
+
+def proof(analysis: Analysis, verdict: LocalVerdict) -> str:
+    """The separated ELBO term, or the interaction that forbids it."""
+    if verdict.component is None:
+        return ""
+    name = _name(analysis, verdict)
+    if verdict.closes == "no":
+        if not verdict.links:
+            return ""
+        link = verdict.links[0]
+        texts = sorted({analysis.structure.terms[i.term].text for i in link.interaction.instances})
+        _, place = analysis.components.site(verdict.component.root)
+        free = [
+            g for x, g in link.place.generics.items()
+            if x not in place.generics and x in link.atom.free_symbols
+        ]  # fmt: skip
+        other = reference_text(link.atom, free)
+        return (
+            f"{name} and {other} share {' and '.join(repr(t) for t in texts)}, whose mixed "
+            "difference does not vanish; step by step the tie reaches every index point"
+        )
+    holding = analysis.components.site(verdict.component.root)
+    factors = analysis.tester.finder.holding(holding[1], holding[0])
+    texts = list(dict.fromkeys(analysis.structure.terms[i.term].text for i in factors))
+    inputs = ", ".join(verdict.inputs) or "nothing"
+    unit = ",".join(verdict.unit)
+    target = name if not verdict.component.several else f"the locals of one {unit or 'unit'}"
+    return (
+        f"given q0 the ELBO is A(q0) plus one term L(nu; q0, w) per unit, with w = {inputs}: "
+        f"L = E_q[log {'; log '.join(texts)}] + entropy of q({target})"
+    )
+
+
+def steps(analysis: Analysis) -> tuple[str, ...]:
+    """The derivation, one sentence a step."""
+    lines = [
+        "Write log p as a sum of factors, one per statement and index point.",
+        "Put each local at an unnamed interior point and keep the factors that hold it.",
+    ]
+    for verdict in analysis.locals.values():
+        name = _name(analysis, verdict)
+        if verdict.component is None:
+            lines.append(f"{name}: stuck at {verdict.stuck}; nothing is claimed.")
+            continue
+        atom, place = analysis.components.site(verdict.component.root)
+        holding = analysis.tester.finder.holding(place, atom)
+        texts = dict.fromkeys(analysis.structure.terms[i.term].text for i in holding)
+        lines.append(f"{name} is held by {'; '.join(texts)}.")
+        tied = ", ".join(verdict.interacts_with)
+        lines.append(
+            f"{name} interacts with {tied} (a mixed difference that does not vanish)." if tied
+            else f"{name} interacts with no other local: every mixed difference vanishes."
+        )  # fmt: skip
+        component = verdict.component
+        if component.grows:
+            lines.append(f"No index is kept along these ties: the component of {name} grows.")
+        elif component.several:
+            lines.append(f"Every tie keeps [{','.join(verdict.unit)}]: the component stays inside.")
+        else:
+            lines.append(f"The component of {name} lies at one index point.")
+        lines.append(f"What informs it: {', '.join(verdict.inputs) or 'nothing'}.")
+        lines.append(f"Hence {name}: {verdict.closes}.")
+    lines.append(f"The model: {analysis.closes}, the worst of its locals.")
+    return tuple(lines)
