@@ -19,23 +19,30 @@ class Answer:
         result: what was found.
         as_json: as one JSON object instead of a screen.
         code: the exit code.
+        steps: a derivation to add, sentence by sentence.
     """
 
     result: Result
     as_json: bool = False
     code: int = 0
+    steps: tuple[str, ...] = ()
 
     def show(self) -> None:
         """Write it to stdout."""
         if self.as_json:
-            utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") == "utf8"
-            text = json.dumps(self.result.to_dict(), ensure_ascii=not utf8, allow_nan=False)
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(self._json() + "\n")
         else:
             from rich.console import Console
 
             from avi_theory.report import screen
 
             console = Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=100)
-            console.print(screen(self.result))
+            console.print(screen(self.result, self.steps))
         sys.stdout.flush()
+
+    def _json(self) -> str:
+        found = self.result.to_dict()
+        if self.steps:
+            found["steps"] = list(self.steps)
+        utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") == "utf8"
+        return json.dumps(found, ensure_ascii=not utf8, allow_nan=False)

@@ -1,6 +1,6 @@
 """Results as a reader wants them: on the terminal, as text, as HTML.
 
-A view turns a result's plain dictionary into blocks; a renderer turns blocks into a medium.  One
+A view turns a result into blocks; a renderer turns blocks into a medium.  One
 entry in `VIEWS` gives a new kind of result all media.
 """
 
@@ -32,7 +32,7 @@ __all__ = [
     "view",
 ]
 
-View = Callable[[Mapping[str, Any]], list[Block]]
+View = Callable[[Any], list[Block]]
 
 VIEWS: Mapping[str, View] = {
     "Choices": listing.choices,
@@ -49,14 +49,14 @@ VIEWS: Mapping[str, View] = {
 
 def view(result: Result) -> list[Block]:
     """What a result says, before it becomes a medium."""
-    return VIEWS[type(result).__name__](result.to_dict())
+    return VIEWS[type(result).__name__](result)
 
 
-def screen(result: Result) -> RenderableType:
-    """A result for a rich console."""
+def screen(result: Result, steps: tuple[str, ...] = ()) -> RenderableType:
+    """A result for a rich console, with a derivation below it if there is one."""
     from avi_theory.report.terminal import screen as render
 
-    return render(view(result))
+    return render([*view(result), *([check.explanation(steps)] if steps else [])])
 
 
 def text(result: Result) -> str:

@@ -5,92 +5,109 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from avi_theory.report.blocks import Block, Column, Prose, Table, Text, Tone, prose
+from avi_theory.report.blocks import Block, Cell, Column, Prose, Table, Text, Tone, prose
 from avi_theory.report.numbers import listed
+from avi_theory.results.base import plain
+from avi_theory.results.report import SENTENCES, LocalReport, Report, Witness
 
-VERDICTS: Mapping[str, tuple[Tone, str]] = {
-    "own": ("good", "yes, from each unit's own observations"),
-    "inputs": ("good", "yes, with the further inputs listed below"),
-    "component": ("good", "yes, at the level of an outer unit"),
-    "no": ("bad", "no, not from any bounded set of inputs"),
-    "unknown": ("warn", "not decided"),
+TONES: Mapping[str, Tone] = {
+    "own": "good",
+    "inputs": "good",
+    "component": "good",
+    "no": "bad",
+    "unknown": "warn",
+    "holds": "good",
+    "fails": "bad",
 }
+"""Of verdicts on models and on conditions."""
 
-TONES: Mapping[str, Tone] = {"holds": "good", "fails": "bad", "unknown": "warn"}
 
-
-def blocks(found: Mapping[str, Any]) -> list[Block]:
+def blocks(found: Report) -> list[Block]:
     """The whole report."""
-    tone, words = VERDICTS[found["closes"]]
-    simple = "" if found["simple_hierarchical"] else "not "
-    unit = f", unit {listed(found['unit'])}" if found["unit"] else ""
+    simple = "A" if found.simple_hierarchical else "Not a"
+    unit = f" with unit {listed(found.unit)}" if found.unit else ""
     head = prose(
-        ("Can amortization be lossless?  ", Text(words, tone), f" ({found['closes']})"),
-        Text(f"{simple}a simple hierarchical model{unit}; evidence {found['evidence']}", "dim"),
-        title=found["model"],
+        (Text(SENTENCES[found.closes], TONES[found.closes]), f" ({found.closes})"),
+        Text(f"{simple} simple hierarchical model{unit}. Evidence: {found.evidence}.", "dim"),
+        title=found.model,
     )
-    result: list[Block] = [head, local_table(found), conditions(found)]
-    if found.get("witness"):
-        result.append(witness(found["witness"]))
-    if found["advice"]:
-        result.append(prose(*found["advice"], title="What to do"))
+    result: list[Block] = [head, local_table(found)]
+    result += [reasons(name, local) for name, local in found.locals.items()]
+    result.append(conditions(found))
+    if found.witness is not None:
+        result.append(witness(found.witness))
+    if found.advice:
+        result.append(prose(*found.advice, title="What to do"))
     return result
 
 
-def local_table(found: Mapping[str, Any]) -> Table:
+def local_table(found: Report) -> Table:
     """Each local latent: what its optimal factor depends on."""
-    rows = []
-    for name, local in found["locals"].items():
-        factor = local.get("optimal_factor")
-        rows.append(
-            (
-                name,
-                local["closes"],
-                listed(local["inputs"]),
-                listed(local["interacts_with"], "–"),
-                listed(local["edges"], "–"),
-                factor["text"] if factor else "no closed form",
-            )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Text(name, "strong"),
+            Text(local.closes, TONES[local.closes]),
+            listed(local.inputs),
+            listed(local.interacts_with, "–"),
+            listed(local.edges, "–"),
         )
-    heads = ("local", "closes", "inputs", "touches", "edges", "optimal factor")
+        for name, local in found.locals.items()
+    ]
+    heads = ("local", "closes", "inputs", "touches", "other form at")
     return Table(tuple(Column(h) for h in heads), tuple(rows), title="What q(z) must see")
 
 
-def conditions(found: Mapping[str, Any]) -> Table:
+def reasons(name: str, local: LocalReport) -> Prose:
+    """Why these inputs, the separated ELBO term, and the optimal factor."""
+    lines: list[Cell | tuple[Cell, ...]] = list(local.because)
+    if local.proof:
+        lines.append(local.proof)
+    if local.optimal_factor is not None:
+        kind = local.optimal_factor.function_class
+        lines.append(("optimal factor: ", Text(local.optimal_factor.text, "strong"), f" ({kind})"))
+    else:
+        lines.append(Text("optimal factor: no closed form is known", "dim"))
+    return prose(*lines, title=f"Why: {name}")
+
+
+def conditions(found: Report) -> Table:
     """Each condition, its verdict and the reason."""
-    rows = tuple(
-        (
-            str(c["name"]),
-            Text(str(c["verdict"]), TONES.get(str(c["verdict"]).lower(), "plain")),
-            str(c["because"]),
-            Text(str(c["reference"]), "dim"),
-        )
-        for c in found["conditions"]
-    )
+    rows: list[tuple[Cell, ...]] = [
+        (c.name, Text(c.verdict, TONES[c.verdict]), c.because, Text(c.reference, "dim"))
+        for c in found.conditions
+    ]
     heads = ("condition", "verdict", "because", "reference")
-    return Table(tuple(Column(h) for h in heads), rows, title="Why")
+    return Table(tuple(Column(h) for h in heads), tuple(rows), title="Conditions")
 
 
-def witness(found: Mapping[str, Any]) -> Prose:
-    """The two positions that prove a `no`."""
-    lines: list[str] = []
-    positions, optima = found.get("positions") or [], found.get("optima") or []
-    where = " of two data sets" if found.get("other_data") else ""
-    lines.append(
-        f"Positions {listed(positions)}{where} have the same inputs {listed(found.get('inputs'))}"
-        + (f" within ±{found['window']}" if found.get("window") is not None else "")
-        + ", but different optimal factors:"
-    )
-    for position, optimum in zip(positions, optima, strict=False):
-        lines.append(f"  at {position}: {_optimum(optimum)}")
-    if found.get("how"):
-        lines.append(str(found["how"]))
+def witness(found: Witness) -> Prose:
+    """The two places that prove a `no`."""
+    where = "in two data sets" if found.other_data is not None else "of one data set"
+    first, second = found.positions
+    lines: list[Cell | tuple[Cell, ...]] = [
+        f"Positions {shown(first)} and {shown(second)} {where} agree in {listed(found.inputs)}, "
+        "but their optimal factors differ:"
+    ]
+    for position, optimum in zip(found.positions, found.optima, strict=True):
+        lines.append((f"  at {shown(position)}: ", Text(shown(plain(optimum)), "strong")))
+    lines.append(Text(found.how, "dim"))
     return prose(*lines, title="Witness")
 
 
-def _optimum(value: Any) -> str:
+def explanation(steps: tuple[str, ...]) -> Prose:
+    """The derivation, step by step."""
+    return prose(*(f"{k}. {step}" for k, step in enumerate(steps, 1)), title="Step by step")
+
+
+def shown(value: Any) -> str:
+    """A position or a parameter.
+
+    Example:
+        >>> shown(0.61803398), shown((1, 2)), shown({"mean": 0.5})
+        ('0.618034', '(1, 2)', 'mean = 0.5')
+    """
     if isinstance(value, Mapping):
-        return ", ".join(f"{k} = {_optimum(v)}" for k, v in value.items())
+        return ", ".join(f"{k} = {shown(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return "(" + ", ".join(_optimum(v) for v in value) + ")"
+        return "(" + ", ".join(shown(v) for v in value) + ")"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avi_theory.report.blocks import Block, Column, Table, Text, Tone, prose
 from avi_theory.report.numbers import listed, nats, short
+
+if TYPE_CHECKING:
+    from avi_theory.results.comparison import Comparison
 
 OUTCOMES: Mapping[str, tuple[Tone, str]] = {
     "agrees": ("good", "theory and measurement agree"),
@@ -23,8 +26,9 @@ LADDER = (
 )
 
 
-def blocks(found: Mapping[str, Any]) -> list[Block]:
+def blocks(result: Comparison) -> list[Block]:
     """The whole comparison."""
+    found = result.to_dict()
     return [verdict(found), runs(found), ladder(found), provenance(found)]
 
 

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from avi_theory.report.blocks import Block, Column, Table, Text, prose
-from avi_theory.report.check import VERDICTS
+from avi_theory.report.check import TONES
 from avi_theory.report.numbers import listed, nats
+from avi_theory.results.files import Files
+from avi_theory.results.listing import Choices, Listing
 
 
-def gallery(found: Mapping[str, Any]) -> list[Block]:
+def gallery(found: Listing) -> list[Block]:
     """The models of the gallery."""
     rows = tuple(
-        (Text(m["name"], "strong"), m["title"], Text(m["closes"], VERDICTS[m["closes"]][0]))
-        if m["closes"] in VERDICTS
-        else (Text(m["name"], "strong"), m["title"], m["closes"])
-        for m in found["models"]
+        (Text(m.name, "strong"), m.title, Text(m.closes, TONES[m.closes]))
+        if m.closes in TONES
+        else (Text(m.name, "strong"), m.title, m.closes)
+        for m in found.models
     )
     return [Table((Column("model"), Column("title"), Column("closes")), rows)]
 
 
-def choices(found: Mapping[str, Any]) -> list[Block]:
+def choices(found: Choices) -> list[Block]:
     """What each choice of inputs costs, and the smallest that is good enough."""
-    smallest = found["smallest"]
+    smallest = found.smallest
     rows = tuple(
         (
-            listed(c["inputs"]),
-            nats(c["gap_per_latent"], kind=c["kind"]),
-            c["kind"],
+            listed(c.inputs),
+            nats(c.gap_per_latent, kind=c.kind),
+            c.kind,
             Text("smallest within the tolerance", "good") if c == smallest else "",
         )
-        for c in found["choices"]
+        for c in found.choices
     )
     columns = (Column("inputs"), Column("nats per latent", True), Column("kind"), Column(""))
     result: list[Block] = [Table(columns, rows, title="What each choice of inputs costs")]
@@ -40,6 +39,6 @@ def choices(found: Mapping[str, Any]) -> list[Block]:
     return result
 
 
-def files(found: Mapping[str, Any]) -> list[Block]:
+def files(found: Files) -> list[Block]:
     """Files that were written."""
-    return [prose(*(f"wrote {path}" for path in found["files"]))]
+    return [prose(*(f"wrote {path}" for path in found.files))]

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from avi_theory.report.blocks import Block, Prose, Text, prose
 
+if TYPE_CHECKING:
+    from avi_theory.results.portrait import Portrait
 
-def blocks(found: Mapping[str, Any]) -> list[Block]:
+
+def blocks(result: Portrait) -> list[Block]:
     """The whole portrait."""
+    found = result.to_dict()
     name = Text(
         f"{found['model']}: {found['title']}" if found["title"] else found["model"], "strong"
     )
-    result: list[Block] = [prose(name)]
+    shown: list[Block] = [prose(name)]
     for title, body in (
         ("About", found["about"]),
         ("Text", found["text"]),
         ("Equation (LaTeX)", found["equation"]),
     ):
         if body:
-            result.append(_verbatim(title, body))
+            shown.append(_verbatim(title, body))
     arrows = "\n".join(_arrows(found["graph"]))
-    result.append(_verbatim("Graph", arrows))
+    shown.append(_verbatim("Graph", arrows))
     if found["references"]:
-        result.append(prose(*found["references"], title="References"))
-    return result
+        shown.append(prose(*found["references"], title="References"))
+    return shown
 
 
 def _verbatim(title: str, body: str) -> Prose:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from avi_theory.report.blocks import Block, Column, Table, Text, prose
 from avi_theory.report.numbers import BOUNDS, listed, nats, plural
+
+if TYPE_CHECKING:
+    from avi_theory.results.prediction import Prediction
 
 REGIMES = {
     "dataset": "on the given data",
@@ -15,8 +17,9 @@ REGIMES = {
 }
 
 
-def blocks(found: Mapping[str, Any]) -> list[Block]:
+def blocks(result: Prediction) -> list[Block]:
     """The whole prediction."""
+    found = result.to_dict()
     kind = found["kind"]
     if kind == "none" or found["gap"] is None:
         line: tuple[str | Text, ...] = (Text("theory has no number here", "warn"),)
@@ -37,11 +40,11 @@ def blocks(found: Mapping[str, Any]) -> list[Block]:
         ("approximation gap", nats(found["approximation_gap"])),
         ("reference", found["reference"] or "–"),
     )
-    result: list[Block] = [head, Table((Column(""), Column("")), rows)]
+    shown: list[Block] = [head, Table((Column(""), Column("")), rows)]
     if found["assumptions"]:
         title = "Why not" if kind == "none" else "Assumptions"
-        result.append(prose(*found["assumptions"], title=title))
-    return result
+        shown.append(prose(*found["assumptions"], title=title))
+    return shown
 
 
 def _sharing(sharing: str) -> str:

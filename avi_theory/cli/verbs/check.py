@@ -41,4 +41,4 @@ def check(
         from avi_theory.cli.artifacts import keep
 
         keep(report, folder, f"{report.model}.check", f"{report.model}: check")
-    return Answer(report, as_json)
+    return Answer(report, as_json, steps=report.steps if explain else ())
