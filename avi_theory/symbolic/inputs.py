@@ -135,6 +135,14 @@ class Inputs:
             if x not in place.generics and x in atom.free_symbols
         ]  # fmt: skip
 
+    def free_letters(self, node: Node, scope: Place, atom: Expr) -> list[Generic]:
+        """The letters of a reference that a node does not own."""
+        return self._free(scope, self.components.site(node)[1], atom)
+
+    def text(self, atom: Expr, free: Iterable[Generic]) -> str:
+        """A reference as the contract writes it."""
+        return reference_text(atom, free)
+
     def _translation(
         self, component: Component, node: Node
     ) -> tuple[dict[Symbol, Expr], list[Generic]]:

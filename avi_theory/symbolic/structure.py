@@ -122,7 +122,7 @@ class Structure:
         self.literal_letters = self._literal_letters()
         for edge in self.model.edge_values:
             at = terms.ref(edge.variable, *edge.subscripts)
-            self.edge_values[at] = self._plain(edge.value)
+            self.edge_values[at] = self.plain(edge.value)
         found: list[Term] = []
         for factor in self.model.factors():
             found.extend(self._terms_of(factor))
@@ -189,7 +189,7 @@ class Structure:
                 if table is not None:
                     self.tables[given.name] = table
 
-    def _plain(self, expr: Expr) -> Expr:
+    def plain(self, expr: Expr) -> Expr:
         """An expression with the numeric givens put in and coordinates written as `pick`."""
         for _ in range(8):
             before = expr
@@ -334,11 +334,11 @@ class Structure:
                 Range(letter, ranges[0].low, ranges[0].high) if ranges else
                 Range(letter, *self._hull(variable)) for letter in over
             )  # fmt: skip
-        expr = self._plain(sympy.sympify(expr)).xreplace(self.edge_values)
+        expr = self.plain(sympy.sympify(expr)).xreplace(self.edge_values)
         wide: list[Range] = []
         spread: list[tuple[Symbol, list[Expr]]] = []
         for r in ranges:
-            low, high = self._plain(r.low), self._plain(r.high)
+            low, high = self.plain(r.low), self.plain(r.high)
             if self._written_out(r.letter, low, high, expr):
                 spread.append((r.letter, [low + k for k in range(int(high - low) + 1)]))
             else:
