@@ -76,7 +76,8 @@ def model_latex(model: Model) -> str:
 
     Example:
         >>> from avi_theory.spec.model import Model
-        >>> print(model_latex(Model("global mu ~ Normal(0, 5)")))  # doctest: +SKIP
+        >>> print(model_latex(Model("local mu ~ Normal(0, 5)")).splitlines()[1])
+        \mu &\sim \mathrm{Normal}\left(0, 5\right)
     """
     lines = [_density(d) for d in model.densities] + [_potential(p) for p in model.potentials]
     body = " \\\\\n".join(lines)
@@ -88,7 +89,7 @@ def model_graph(model: Model) -> tuple[str, ...]:
 
     Example:
         >>> from avi_theory.spec.model import Model
-        >>> m = Model("index n = 1:N\\nlocal z[n] ~ Normal(0, 1)\\nobserved x[n] ~ Normal(z[n], 1)")
+        >>> m = Model("index n = 1:N\nlocal z[n] ~ Normal(0, 1)\nobserved x[n] ~ Normal(z[n], 1)")
         >>> model_graph(m)
         ('→ z[n]', 'z[n] → x[n]')
     """

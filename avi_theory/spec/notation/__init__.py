@@ -28,7 +28,7 @@ def parse(text: str) -> dict[str, Any]:
         ModelError: with every problem of the text, each with its line, column and a hint.
 
     Example:
-        >>> fields = parse("index n = 1:N\\nlocal z[n] ~ Normal(0, 1)")
+        >>> fields = parse("index n = 1:N\nlocal z[n] ~ Normal(0, 1)")
         >>> fields["sizes"], str(fields["variables"]["z"])
         (('N',), 'z[n]')
     """

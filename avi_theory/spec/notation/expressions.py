@@ -327,7 +327,7 @@ class Reader:
             return BROKEN
         size = arithmetic.constant(exponent.expr, self.scope.numbers())
         if size is not None and abs(size) > arithmetic.MAX_EXPONENT:
-            raise TooLarge(f"The exponent {size:g} is too large to mean anything.")
+            raise TooLarge(f"The exponent {size:.12g} is too large to mean anything.")
         whole = base.integer and exponent.expr.is_Integer and exponent.expr >= 0
         return Value(arithmetic.power(base.expr, exponent.expr), shape, bool(whole))
 
