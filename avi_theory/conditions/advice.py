@@ -23,7 +23,9 @@ def advice(analysis: Analysis) -> tuple[str, ...]:
                 f"{verdict.name} see {', '.join(verdict.inputs) or 'nothing'} and its place there."
             )
         elif verdict.closes == "unknown":
-            lines.append(f"Rewrite the expression that the analysis cannot decide: {verdict.stuck}.")
+            lines.append(
+                f"Rewrite the expression that the analysis cannot decide: {verdict.stuck}."
+            )
     tied = [v for v in verdicts.values() if v.closes == "no"]
     lines.extend(_scalars(analysis, tied))
     cover = _cover(analysis, tied)
@@ -99,6 +101,8 @@ def _reach(verdict: LocalVerdict) -> int:
             if here is not None:
                 continue
             constant = there.as_coeff_Add()[0]
-            offsets.append(abs(int(constant)) if there.free_symbols & set(link.place.generics) else 0)
+            offsets.append(
+                abs(int(constant)) if there.free_symbols & set(link.place.generics) else 0
+            )
         reach = max([reach, *offsets])
     return reach

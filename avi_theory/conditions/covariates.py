@@ -10,8 +10,9 @@ NAME = "no covariates"
 
 
 def no_covariates(context: Context) -> Condition:
-    r"""No given that varies with the unit enters a density: \(p(x_u \mid z_u, \theta)\), not
-    \(p(x_u \mid z_u, \theta; c_u)\).
+    r"""No given that varies with the unit enters a density.
+
+    .. math:: p(x_u \mid z_u, \theta) \quad \text{and not} \quad p(x_u \mid z_u, \theta; c_u)
     """
     found: dict[str, str] = {}
     for term in context.terms:

@@ -14,15 +14,13 @@ NAME = "no cross-unit observations"
 
 
 def own_data(context: Context) -> Condition:
-    r"""\(x_u\) enters only unit u's densities: \(p(x_u \mid z_u, \theta)\), no \(x_{u-1}\) in it."""
+    r"""\(x_u\) enters only u's densities: \(p(x_u \mid z_u, \theta)\), without \(x_{u-1}\)."""
     found: dict[str, None] = {}
     for term in context.terms:
         if _reaches_out(context, term):
             found.setdefault(term.text)
     if not found:
-        return Condition(
-            NAME, "holds", "every density holds one unit's observations", HIERARCHICAL
-        )
+        return Condition(NAME, "holds", "every density holds one unit's observations", HIERARCHICAL)
     return Condition(NAME, "fails", "; ".join(f"'{t}'" for t in found), HIERARCHICAL)
 
 

@@ -9,7 +9,7 @@ NAME = "single plate"
 
 
 def single_plate(context: Context) -> Condition:
-    r"""One unit u holds every local: \(z_u\) collects them, and \(p(\theta) \prod_u\) is one product."""
+    r"""One unit u holds every local: \(p(\theta) \prod_u\) is one product."""
     verdicts = list(context.analysis.locals.values())
     if any(v.closes == "unknown" for v in verdicts):
         return Condition(NAME, "unknown", "the analysis got stuck", HIERARCHICAL)

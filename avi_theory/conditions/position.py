@@ -10,7 +10,7 @@ REFERENCE = "MB (arXiv 2307.11018), Remark 3.9: f(n, x), not f(x)"
 
 
 def no_position(context: Context) -> Condition:
-    r"""The unit's index enters no density by value and names no global: no \(\mu_u\), no \(e^{-u}\)."""
+    r"""The unit's index enters no density by value and names no global: no \(\mu_u\)."""
     found: dict[str, None] = {}
     for term in context.terms:
         for letter in context.letters(term):

@@ -1,7 +1,7 @@
 r"""The answer of `check`: can one inference function attain F-VI's ELBO, and why.
 
-.. math:: \exists f:\ \nu^\star_n(x) = f(w_n; q_0) \quad \text{for every data set, every interior } n
-    \text{ and every } N
+.. math:: \exists f:\ \nu^\star_n(x) = f(w_n; q_0) \quad \text{for every data set,}
+    \text{ every interior } n \text{ and every } N
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Report(Result):
     Attributes:
         model: its name.
         closes: the worst of its locals'.
-        simple_hierarchical: whether the density is p(θ) ∏ᵤ p(zᵤ|θ) p(xᵤ|zᵤ,θ), same forms for all u.
+        simple_hierarchical: whether the density is p(θ) ∏ᵤ p(zᵤ|θ) p(xᵤ|zᵤ,θ), one form for all u.
         unit: that u, or the index at which the ELBO splits given θ.
         locals: by name.
         conditions: each judged.
@@ -142,7 +142,10 @@ class Report(Result):
 
     def __str__(self) -> str:
         simple = "a" if self.simple_hierarchical else "not a"
-        lines = [f"{self.model}: {SENTENCES[self.closes]}", f"It is {simple} simple hierarchical model."]
+        lines = [
+            f"{self.model}: {SENTENCES[self.closes]}",
+            f"It is {simple} simple hierarchical model.",
+        ]
         for name, local in self.locals.items():
             inputs = ", ".join(local.inputs) or "nothing"
             lines.append(f"  {name}: {local.closes}; inputs {inputs}")

@@ -88,7 +88,7 @@ class Analysis:
         if self.closes in {"no", "unknown"} or not self.locals:
             return ()
         units = [v.unit for v in self.locals.values()]
-        return tuple(sorted(set(units[0]).intersection(*map(set, units[1:]))))
+        return tuple(x for x in units[0] if all(x in u for u in units))
 
     @property
     def evidence(self) -> str:
@@ -143,7 +143,7 @@ class Analysis:
             letters = self._telling_positions(verdicts) if closes in {"own", "inputs"} else ()
             if letters:
                 texts, closes = (*texts, *letters), "inputs"
-            unit = tuple(sorted(set(worst.unit) & set.intersection(*(set(v.unit) for v in verdicts))))
+            unit = tuple(letter for letter in worst.unit if all(letter in v.unit for v in verdicts))
         else:
             texts, unit = worst.inputs, worst.unit
         return LocalVerdict(
@@ -162,7 +162,8 @@ class Analysis:
             if first is not None and any(
                 not same_form(self.components, r, roots[0], letter, r.pattern[k] - first + letter)
                 for r in roots
-                if r.pattern[k] is not None and all(
+                if r.pattern[k] is not None
+                and all(
                     r.pattern[j] == roots[0].pattern[j] for j in range(len(r.pattern)) if j != k
                 )
             ):
@@ -213,15 +214,12 @@ class Analysis:
         loose = any(p is None for node in component.nodes for p in node.pattern)
         names = [node.name for node in component.nodes]
         return loose or any(
-            names.count(n) > 1
-            and any((a.high - a.low).is_number for a in self.structure.axes(n))
+            names.count(n) > 1 and any((a.high - a.low).is_number for a in self.structure.axes(n))
             for n in names
         )
 
     def _grows(self, entry: Input) -> bool:
-        return entry.role != "position" and any(
-            not (g.high - g.low).is_number for g in entry.free
-        )
+        return entry.role != "position" and any(not (g.high - g.low).is_number for g in entry.free)
 
     def _is_own(self, component: Component, entry: Input) -> bool:
         """Whether an input is an observation attached to the local's own index tuple."""

@@ -20,6 +20,7 @@ from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Instance, Place, generic_site
 from avi_theory.symbolic.interaction import Interaction, Tester
 
+ZERO = sympy.Integer(0)
 LIMIT = 60
 """More nodes than this are not followed."""
 
@@ -55,7 +56,7 @@ class Coordinate:
 
     axis: int
     map: str | None = None
-    offset: Expr = sympy.Integer(0)
+    offset: Expr = ZERO
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Components:
     def _explored(self, node: Node) -> tuple[tuple[Link, ...], bool]:
         if node in self._links:
             return self._links[node]
-        atom, place = self.site(node)
+        atom, _ = self.site(node)
         found: dict[Expr, Link] = {}
         randomised = False
         for versions in self.candidates(node, ("local",)):

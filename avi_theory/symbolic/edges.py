@@ -10,8 +10,8 @@ from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Components, Node
-from avi_theory.symbolic.instances import Instance, sign
 from avi_theory.symbolic.inputs import index_text
+from avi_theory.symbolic.instances import Instance, sign
 
 
 def edges(components: Components, name: str) -> list[str]:
@@ -152,5 +152,3 @@ def _shifted(
             subs.append(letter + gap if here else sub)
         put[atom] = terms.ref(terms.name_of(atom), *subs)
     return put
-
-

@@ -286,8 +286,8 @@ class Inputs:
                 subs[k] = terms.index_symbol(axis.letter + "'")
                 whole = terms.ref(terms.name_of(entry.atom), *subs)
                 free = (*entry.free, Generic(subs[k], axis.low, axis.high))
-                for p in points:
-                    texts.pop(p)
+                for point in points:
+                    texts.pop(point)
                 text = reference_text(whole, free)
                 texts[text] = Input(whole, free, entry.role, text)
                 return

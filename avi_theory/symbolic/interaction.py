@@ -101,6 +101,7 @@ class Tester:
         return False
 
     def mentions(self, expr: Expr, letter: Symbol) -> bool:
+        """Whether a letter counts by its value: written as a number, or naming a global."""
         if expr == letter:
             return True
         if isinstance(expr, Indexed):
@@ -140,9 +141,7 @@ class Tester:
     def _wanted(self, u: Expr, v: Expr) -> int:
         return 8 if self._hidden(u, u) or self._hidden(v, v) else TRIALS
 
-    def _trial(
-        self, instances: Iterable[Instance], u: Expr, v: Expr, attempt: int
-    ) -> bool | None:
+    def _trial(self, instances: Iterable[Instance], u: Expr, v: Expr, attempt: int) -> bool | None:
         """One random point: True (they interact), False (no difference here), None (no value)."""
         for arithmetic in (self._fast, self._exact):
             world = World(self.domains, attempt, attempt % MODES, arithmetic)
@@ -212,9 +211,7 @@ class Tester:
                 weight = weight * (evaluate(g.high) - evaluate(g.low) + 1)
         return weight
 
-    def _choices(
-        self, world: World, atom: Expr, side: str, many: int
-    ) -> list[dict[Key, Any]]:
+    def _choices(self, world: World, atom: Expr, side: str, many: int) -> list[dict[Key, Any]]:
         """Values to put in for a reference: all categories of a small discrete one, else `many`."""
         key = world.key(atom, world.evaluator({}))
         name = terms.name_of(atom)
@@ -304,9 +301,11 @@ def _looked_up(structure: Structure, expr: Expr) -> Expr:
                 if terms.name_of(a) in structure.tables
             }
         ).replace(
-            lambda e: isinstance(e, terms.pick)
-            and isinstance(e.args[0], terms.vector)
-            and e.args[1].is_Integer,
+            lambda e: (
+                isinstance(e, terms.pick)
+                and isinstance(e.args[0], terms.vector)
+                and e.args[1].is_Integer
+            ),
             lambda e: e.args[0].args[int(e.args[1])],
         )
     return sympy.expand(sympy.expand_log(expr, force=True))

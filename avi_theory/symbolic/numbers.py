@@ -11,12 +11,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import mpmath
+import mpmath  # type: ignore[import-untyped]
 import sympy
 from sympy import Expr, Indexed, Symbol
 from sympy.core.function import AppliedUndef
 
-from avi_theory.spec import terms
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.structure import opaque
 

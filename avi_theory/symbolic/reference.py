@@ -196,8 +196,8 @@ class _Numeric:
                     _compiled(shape, arguments),
                     tuple(_compiled(_slope(shape, names[a]), arguments) for a in rest),
                 )
-            value, slopes = self._compiled[shape]
-            yield _Piece(chosen, tuple(self.place[a] for a in rest), value, slopes, numbers)
+            function, slopes = self._compiled[shape]
+            yield _Piece(chosen, tuple(self.place[a] for a in rest), function, slopes, numbers)
 
     def _number(self, expr: Expr) -> float:
         value = _compiled(expr, [])()
@@ -233,9 +233,7 @@ class _Numeric:
                 gradient[self.slots[k]] += [1.0 if self.positive[k] else 0.0, 1.0]
         return -elbo, -gradient
 
-    def _expected(
-        self, piece: _Piece, parameters: np.ndarray
-    ) -> tuple[float, list[np.ndarray]]:
+    def _expected(self, piece: _Piece, parameters: np.ndarray) -> tuple[float, list[np.ndarray]]:
         if not callable(piece.value):
             return piece.value, []
         count = len(piece.continuous)
@@ -314,6 +312,6 @@ def _compiled(expr: Expr, arguments: Sequence[Symbol]) -> Callable[..., Any]:
     functions = {**terms.numpy_functions(), "digamma": special.psi,
                  "polygamma": special.polygamma}  # fmt: skip
     try:
-        return sympy.lambdify(list(arguments), expr, modules=[functions, "numpy"])  # type: ignore[no-any-return]
+        return sympy.lambdify(list(arguments), expr, modules=[functions, "numpy"])
     except (SyntaxError, NameError, TypeError) as error:
         raise Stuck(expr, "the reference solver cannot evaluate it") from error

@@ -69,9 +69,11 @@ class Small:
 
         axis = self.structure.axes(density.variable)[0]
         points = range(self._int(axis.low, {}), self._int(axis.high, {}) + 1)
-        cov = np.array([[
-            float(self._spread(density.arguments["cov"], dict(zip(density.over, (a, b), strict=True))))
-            for b in points] for a in points])  # fmt: skip
+        row, column = density.over
+        kernel = density.arguments["cov"]
+        cov = np.array(
+            [[float(self._spread(kernel, {row: a, column: b})) for b in points] for a in points]
+        )
         precision = np.linalg.inv(cov + 1e-6 * np.eye(len(cov)))
         means = [
             self._spread(density.arguments["mean"], dict.fromkeys(density.over, a)) for a in points
@@ -284,9 +286,11 @@ class Small:
             expr = expr.xreplace(put).replace(_is_pick, _picked)
         tables = self.structure.tables
         return expr.replace(
-            lambda e: isinstance(e, terms.pick)
-            and e.args[1].is_Integer
-            and terms.name_of(e.args[0]) in tables,
+            lambda e: (
+                isinstance(e, terms.pick)
+                and e.args[1].is_Integer
+                and terms.name_of(e.args[0]) in tables
+            ),
             lambda e: self.structure.looked_up(terms.name_of(e.args[0]), [e.args[1]]),
         )
 
@@ -301,4 +305,3 @@ def _is_pick(expr: Expr) -> bool:
 
 def _picked(expr: Expr) -> Expr:
     return expr.args[0].args[int(expr.args[1])]
-

@@ -50,9 +50,7 @@ def find_witness(analysis: Analysis, *, window: int = WINDOW) -> Witness | None:
     return None
 
 
-def _of(
-    analysis: Analysis, verdict: LocalVerdict, window: int, absent: bool
-) -> Witness | None:
+def _of(analysis: Analysis, verdict: LocalVerdict, window: int, absent: bool) -> Witness | None:
     axis = _chain_axis(analysis, verdict)
     if axis is not None:
         end = analysis.structure.axes(verdict.name)[axis].high
@@ -184,14 +182,13 @@ def _near(analysis: Analysis, small: Small, z: Expr, window: int) -> set[Expr]:
             if terms.subscripts_of(a)[: len(own)] == own
         }  # fmt: skip
     axes = analysis.structure.axes(terms.name_of(z))
+    variables = analysis.model.variables
     for atom in small.observed:
         for axis, sub in zip(axes, terms.subscripts_of(z), strict=True):
             place = _position(analysis, atom, axis.letter)
-            if place is not None and len(axes) == 1 and abs(place - int(sub)) <= window:
-                if len(terms.subscripts_of(atom)) == 1 and analysis.model.variables[
-                    terms.name_of(z)
-                ].letters == analysis.model.variables[terms.name_of(atom)].letters:  # fmt: skip
-                    near.add(atom)
+            same = variables[terms.name_of(z)].letters == variables[terms.name_of(atom)].letters
+            if same and place is not None and len(axes) == 1 and abs(place - int(sub)) <= window:
+                near.add(atom)
     return near
 
 

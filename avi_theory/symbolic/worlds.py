@@ -206,9 +206,8 @@ class World:
     def _table(self, table: Any, atom: Expr, evaluate: Evaluator) -> Value | None:
         structure = self.domains.structure
         for sub in terms.subscripts_of(atom):
-            if sub.free_symbols and not sub.atoms(Indexed):
-                if any(not structure.role(s) for s in sub.free_symbols):
-                    return None
+            if not sub.atoms(Indexed) and any(not structure.role(s) for s in sub.free_symbols):
+                return None
             place = _whole(evaluate(sub))
             if not isinstance(table, tuple) or not 0 <= place < len(table):
                 raise OutOfDomain

@@ -169,9 +169,7 @@ class Site:
                     outside *= factor
             where = f"{g.letter}"
             if g.facts:
-                where += ": " + ", ".join(
-                    f"{index_text(a)}={index_text(b)}" for a, b in g.facts
-                )
+                where += ": " + ", ".join(f"{index_text(a)}={index_text(b)}" for a, b in g.facts)
             if inside == 1:
                 if g.facts:
                     tex = rf"\#\{{{where}\}}"
@@ -254,7 +252,9 @@ def _named(expr: Expr, name: Callable[[Expr], str]) -> Expr:
     expr = expr.xreplace({a: shown(a) for a in expr.atoms(Indexed)})
     return expr.replace(
         lambda e: isinstance(e, terms.pick),
-        lambda e: Symbol(f"{e.args[0]}[{index_text(e.args[1])}]".replace("vector(", "("), real=True),
+        lambda e: Symbol(
+            f"{e.args[0]}[{index_text(e.args[1])}]".replace("vector(", "("), real=True
+        ),
     )
 
 
