@@ -1,0 +1,56 @@
+"""What `predict` answers: the amortization gap that theory says, and what the number rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from avi_theory.results import views
+from avi_theory.results.base import Result
+
+Kind = Literal["exact", "upper", "lower", "none"]
+Regime = Literal["dataset", "population", "reuse"]
+
+
+@dataclass(frozen=True)
+class Prediction(Result):
+    """A predicted gap; `to_dict` is the contract's JSON.
+
+    Attributes:
+        model: its name.
+        regime: on the given data, in expectation at given θ, or over θ's prior too.
+        inputs: what the inference function sees, sorted.
+        function: the class of functions; sharing: one for all positions, or one each.
+        kind: of `gap`: exact, an upper or a lower bound; none without a number.
+        latents: the number of scalar coordinates of all locals.
+        gap: ELBO(F-VI) − ELBO(best A-VI), in nats, in total; None where theory has no number.
+        gap_per_latent: the same per latent.
+        limit_per_latent: nats per latent as the size grows; None where there is no limit.
+        approximation_gap: log evidence − ELBO(F-VI), nats in total; None where unknown.
+        assumptions: what the number rests on; for kind none, why there is no number.
+        reference: the theorem or formula, and its source.
+    """
+
+    model: str
+    regime: Regime
+    inputs: tuple[str, ...]
+    function: str
+    sharing: str
+    kind: Kind
+    latents: int
+    gap: float | None
+    gap_per_latent: float | None
+    limit_per_latent: float | None
+    approximation_gap: float | None
+    assumptions: tuple[str, ...]
+    reference: str
+
+    def plot(self, name: str | None = None) -> Any:
+        """A matplotlib figure of the prediction."""
+        return views.as_figure(self, name)
+
+    def __str__(self) -> str:
+        return views.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.as_html(self)

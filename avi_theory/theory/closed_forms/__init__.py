@@ -1,0 +1,20 @@
+"""The closed forms, in the order in which they are tried."""
+
+from avi_theory.theory.closed_forms.dataset import GaussianDataset
+from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
+from avi_theory.theory.closed_forms.population import GaussianPopulation
+from avi_theory.theory.closed_forms.protocol import ClosedForm
+from avi_theory.theory.closed_forms.reuse import GaussianReuse
+from avi_theory.theory.closed_forms.separable import Separable
+
+CLOSED_FORMS: tuple[ClosedForm, ...] = (
+    Separable(),
+    EverythingSeen(),
+    Interpolation(),
+    GaussianDataset(),
+    GaussianPopulation(),
+    GaussianReuse(),
+)
+"""The first that accepts a question answers it."""
+
+__all__ = ["CLOSED_FORMS", "ClosedForm"]

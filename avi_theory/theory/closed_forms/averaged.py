@@ -1,0 +1,183 @@
+r"""Linear-Gaussian models averaged over data: the static team problem with q(θ) free.
+
+.. math:: \mathrm{gap} = \min_{f} \tfrac12 E \min_{m_\theta} (m-\mu)^\top \Lambda (m-\mu),
+    \qquad m_z = F\beta + \Gamma m_\theta
+
+Γ is how functions use the mean of q(θ): free in the population regime, 0 in reuse.  In the
+variables d = m_z − Γ m_θ the coupling to θ is K = Λ_zθ + Λ_zz Γ with C = Λ_θθ + ΓᵀΛ_zθ + Λ_θzΓ +
+ΓᵀΛ_zzΓ, and the system is E[Fᵀ(Λ_zz − K C⁻¹ Kᵀ)F] β = E[Fᵀ(h_z − K C⁻¹ h_θ')].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from avi_theory.theory.design import Design, variance_cost
+from avi_theory.theory.forms import Matrix
+from avi_theory.theory.gaussian import Posterior
+from avi_theory.theory.moments import Draws, Moments
+from avi_theory.theory.team import best_per_position, best_shared
+
+DECOUPLED = 1e-12
+MOST_FUNCTIONALS = 4000
+
+
+class TooLarge(Exception):
+    """A dense system that would not fit."""
+
+
+def clean(gap: float, latents: int) -> float:
+    """The gap without rounding errors of a sum over all latents: no negative, no spurious zero.
+
+    Example:
+        >>> clean(-1e-14, 10), clean(0.5, 10)
+        (0.0, 0.5)
+    """
+    return 0.0 if gap < 1e-12 * latents else gap
+
+
+@dataclass(frozen=True, eq=False)
+class Average:
+    """The averaged problem for one design.
+
+    Attributes:
+        draws: the distribution of the data.
+        design: features of the locals' means.
+    """
+
+    draws: Draws
+    design: Design
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Of the features."""
+        return Moments(self.draws, self.design)
+
+    @property
+    def posterior(self) -> Posterior:
+        """Λ; its linear term is b alone."""
+        return self.draws.joint.posterior
+
+    @cached_property
+    def _optimum(self) -> np.ndarray:
+        """µ at the mean data: E µ = Λ⁻¹ E h, of (θ, z)."""
+        joint, post = self.draws.joint, self.posterior
+        h = post.linear + joint.b_matrix @ self.draws.mean[self.draws.locals :]
+        return Posterior(post.layout, post.precision, h).mean
+
+    @cached_property
+    def _free_energy(self) -> float:
+        r"""½ tr(Λ Cov µ): half the covariance part of E[hᵀΛ⁻¹h].
+
+        Given θ, Cov E[z|θ,x] = Cov(z|θ) − Λ_zz⁻¹ (law of total variance), hence
+        tr(Λ_zz Cov(z|θ)) − N, plus what θ's own optimum moves.
+        """
+        draws, post = self.draws, self.posterior
+        if draws.theta.size:
+            return 0.5 * self._prior_energy()
+        entries = post.zz.tocoo()
+        cov = self.moments.covariance(entries.row, entries.col)
+        value = float(entries.data @ cov) - draws.locals
+        if draws.globals:
+            moved = self._theta_functionals(-post.zz_inverse_zt)
+            second = self.moments.cross(moved, moved)
+            value += float(np.trace(np.linalg.solve(post.schur, second)))
+        return 0.5 * value
+
+    def _prior_energy(self) -> float:
+        """tr(Λ Cov(θ, z)) − (number of coordinates): the same when θ is drawn too."""
+        draws, post = self.draws, self.posterior
+        entries = post.zz.tocoo()
+        g = draws.spread[: draws.locals]
+        value = float(entries.data @ self.moments.covariance(entries.row, entries.col))
+        value += float(np.trace(post.tt @ draws.theta))
+        value += 2 * float(np.trace(draws.theta @ (post.zt.T @ g)))
+        return value - draws.locals - draws.globals
+
+    def _theta_functionals(self, gamma: np.ndarray) -> np.ndarray:
+        """h_θ + Γᵀh_z as functionals of y (its random part)."""
+        g, b = self.draws.globals, self.draws.joint.b_matrix
+        weights = np.asarray(b[:g].todense()).T + b[g:].T @ gamma
+        above = np.zeros((self.draws.locals, g))
+        return np.concatenate([above, weights])
+
+    @cached_property
+    def _plain(self) -> tuple[Matrix, np.ndarray]:
+        """E[FᵀΛ_zzF] and E[Fᵀh_z], covariance part."""
+        return self.moments.coupled(self.posterior.zz), self.moments.toward()
+
+    def gap(self, gamma: np.ndarray | None) -> float:
+        """The gap in nats for one way Γ of using the mean of q(θ), scales not counted.
+
+        Args:
+            gamma: Γ, ``[locals, globals]``; None for no use at all.
+        """
+        draws, post, f = self.draws, self.posterior, self.moments.features_mean
+        use = np.zeros((draws.locals, draws.globals)) if gamma is None else gamma
+        system, right = self._plain
+        offset = self._optimum[draws.globals :] - use @ self._optimum[: draws.globals]
+        zz = post.zz
+        mean_system = sparse.csr_matrix(f.T @ (zz @ f))
+        mean_right = f.T @ (zz @ offset)
+        constant = self._free_energy
+        coupling = np.zeros((draws.locals, 0))
+        inner = np.zeros((0, 0))
+        if draws.globals:
+            zt = post.zt.toarray()
+            coupling = zt + zz @ use
+            inner = post.tt + use.T @ zt + zt.T @ use + use.T @ (zz @ use)
+            theta = self._theta_functionals(use)
+            constant -= 0.5 * float(
+                np.trace(np.linalg.solve(inner, self.moments.cross(theta, theta)))
+            )
+        strong = np.abs(coupling).max(initial=0.0) > DECOUPLED * max(post.diagonal.max(), 1.0)
+        if not strong:
+            beta = best_per_position(system + mean_system, right + mean_right)
+            fitted = float(beta @ (system @ beta))
+            miss = f @ beta - offset
+            rest = 0.5 * float(miss @ (zz @ miss))
+        else:
+            if f.shape[1] * draws.globals > MOST_FUNCTIONALS:
+                raise TooLarge(f.shape[1] * draws.globals)
+            seen = self.moments.functional(coupling)
+            g = draws.globals
+            grid = self.moments.cross(seen, seen).reshape(f.shape[1], g, f.shape[1], g)
+            inverse = np.linalg.inv(inner)
+            dense = system.toarray() - np.einsum("iajb,ab->ij", grid, inverse)
+            toward = self.moments.cross(seen, theta).reshape(f.shape[1], g, g)
+            right = right - np.einsum("iab,ab->i", toward, inverse)
+            k = np.asarray(f.T @ coupling)
+            whole = dense + mean_system.toarray() - k @ inverse @ k.T
+            beta = best_shared(whole, right + mean_right - k @ inverse @ (coupling.T @ offset))
+            fitted = float(beta @ dense @ beta)
+            miss = f @ beta - offset
+            pull = coupling.T @ miss
+            rest = 0.5 * float(miss @ (zz @ miss) - pull @ inverse @ pull)
+        return constant - float(right @ beta) + 0.5 * fitted + rest
+
+    @property
+    def scales(self) -> float:
+        """The price of shared scales, in nats."""
+        return variance_cost(self.posterior.diagonal, self.design.classes)
+
+    def same_law(self) -> bool:
+        """Whether all positions that share a function see equally distributed inputs."""
+        d, f = self.design, self.moments.features_mean
+        size = np.bincount(d.classes)
+        for c in np.flatnonzero(size > 1):
+            rows, features = np.flatnonzero(d.classes == c), np.flatnonzero(d.groups == c)
+            if len(rows) * len(features) ** 2 > 50_000_000:
+                return False
+            means = f[rows][:, features].toarray()
+            covariances = self.moments.within(rows, features)
+            scale = np.sqrt(np.abs(np.einsum("rkk->rk", covariances)).max(0))
+            scale = np.where(scale > 0, scale, 1.0)
+            if np.any(np.ptp(means, 0) > 1e-8 * (scale + np.abs(means).max(0))):
+                return False
+            if np.any(np.ptp(covariances, 0) > 1e-8 * np.outer(scale, scale)):
+                return False
+        return True

@@ -1,0 +1,134 @@
+"""Linear-Gaussian models in the population: x drawn at given θ, f may use the mean of q(θ)."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import minimize
+
+from avi_theory.results.prediction import Kind
+from avi_theory.theory.closed_forms.averaged import Average, TooLarge, clean
+from avi_theory.theory.design import averaged_design
+from avi_theory.theory.features import columns
+from avi_theory.theory.gaussian import Joint
+from avi_theory.theory.limits import population_limit
+from avi_theory.theory.moments import Draws, Improper, draws_at
+from avi_theory.theory.question import Answer, Question
+
+MOST_POLISHED = 12
+REFERENCE = "static team problem, Radner (1962), theorem 4"
+
+
+class GaussianPopulation:
+    """The static team optimum, exact where affine functions are optimal, else a bound."""
+
+    def accepts(self, question: Question) -> str:
+        """The population regime of a jointly Gaussian model at a θ that can be drawn at."""
+        if question.regime != "population":
+            return "it is not asked about the population"
+        if isinstance(question.joint, str):
+            return question.joint
+        theta = question.theta()
+        return theta if isinstance(theta, str) else ""
+
+    def apply(self, question: Question) -> Answer:
+        """Solve the team problem; with globals also for the use of q(θ)."""
+        joint, theta = question.joint, question.theta()
+        assert isinstance(joint, Joint) and isinstance(theta, np.ndarray)
+        try:
+            draws = draws_at(joint, theta)
+            average = averaged(question, draws)
+            gap, assumptions, sure = _best_use(question, average, theta)
+        except Improper as e:
+            return Answer(None, "none", (f"{e}.",), REFERENCE)
+        except TooLarge:
+            return Answer(None, "none", (_too_large(question),), REFERENCE)
+        total = clean(gap + average.scales, draws.locals)
+        kind: Kind = "exact" if total == 0.0 or (sure and _affine_is_best(question, average)) else (
+            "upper"
+        )  # fmt: skip
+        words = [*assumptions, *describe(question, kind)]
+        limit, remark = population_limit(question, draws)
+        return Answer(total, kind, (*words, *remark), REFERENCE, limit)
+
+
+def averaged(question: Question, draws: Draws) -> Average:
+    """The averaged problem for the question's inputs and functions."""
+    bound, joint = question.bound, draws.joint
+    found = {
+        v.name: columns(bound, v, question.resolved[v.name], joint) for v in bound.model.locals
+    }
+    design = averaged_design(
+        bound, found, question.function, question.per_position, len(joint.drawn)
+    )
+    return Average(draws, design)
+
+
+def _too_large(question: Question) -> str:
+    return (
+        "With one function per position and globals in common, the system is too large; "
+        "ask for --sharing shared, or a smaller size."
+        if question.per_position
+        else "The system of all functions and globals is too large; use a smaller size."
+    )
+
+
+def _best_use(
+    question: Question, average: Average, theta: np.ndarray
+) -> tuple[float, list[str], bool]:
+    """The gap at the best known use Γ of the mean of q(θ); whether that is surely the optimum."""
+    globals_ = average.draws.globals
+    if globals_ == 0:
+        return average.gap(None), ["The mean of the data's distribution is the model's own."], True
+    names = [average.posterior.layout.label(k) for k in range(globals_)]
+    at = ", ".join(f"{n}={t:g}" for n, t in zip(names[:6], theta, strict=False))
+    where = [f"x is drawn at {at}{', …' if globals_ > 6 else ''}; q(θ) is optimised for each x."]
+    if question.function.degree == 0:
+        return average.gap(None), where, True
+    decoupling = -average.posterior.zz_inverse_zt
+    classes = average.design.classes
+    counts = np.bincount(classes)
+    shared = np.stack([np.bincount(classes, decoupling[:, g]) / counts for g in range(globals_)], 1)
+    if np.all(counts == 1):
+        words = "f uses the mean of q(θ) so that both decouple; this is the limit of many data."
+        return average.gap(decoupling), [*where, words], False
+
+    def gap(use: np.ndarray) -> float:
+        return average.gap(use[classes])
+
+    best = min(gap(shared), gap(np.zeros_like(shared)))
+    free = np.flatnonzero(counts > 1)
+    if best > 1e-10 and free.size * globals_ <= MOST_POLISHED and average.design.width < 200:
+
+        def objective(flat: np.ndarray) -> float:
+            use = shared.copy()
+            use[free] = flat.reshape(len(free), globals_)
+            return gap(use)
+
+        for start in (shared[free], np.zeros_like(shared[free])):
+            best = min(best, float(minimize(objective, start.ravel(), method="BFGS").fun))
+    words = "The coefficient of the mean of q(θ) in f is the best found numerically."
+    return best, [*where, words], False
+
+
+def _affine_is_best(question: Question, average: Average) -> bool:
+    """Whether no function of the class beats the affine ones."""
+    if question.function.degree in {0, 1}:
+        return True
+    return bool(np.all(np.bincount(average.design.classes) == 1)) or average.same_law()
+
+
+def describe(question: Question, kind: Kind) -> list[str]:
+    """What a number of this kind assumes."""
+    words = []
+    if kind == "upper":
+        words.append(
+            "Upper bound: the best affine function; where the inputs of positions that share f "
+            "are not equally distributed, another function may do better."
+        )
+    elif question.function.degree is None or question.function.degree > 1:
+        words.append("For Gaussian inputs the best function of all is affine.")
+    if question.per_position:
+        words.append("Each position has its own function.")
+    else:
+        words.append("One mean and one scale for all positions whose inputs are complete.")
+    return words

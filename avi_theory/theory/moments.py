@@ -1,0 +1,297 @@
+r"""Second moments of observations and latents, at short lags only.
+
+.. math:: \mathrm{Cov}(y) = P_{yy}^{-1} + G V G^\top, \qquad y = (z, x)
+
+P_yy is sparse; the second term, of low rank, is there only when θ is random too (reuse).  Only
+entries that a prediction needs are computed: near the diagonal by a selected inverse, and for the
+few functionals that see everything (a mean over all data) by solving for their columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from avi_theory.theory.design import Design
+from avi_theory.theory.forms import Matrix
+from avi_theory.theory.gaussian import Joint
+from avi_theory.theory.linalg import (
+    Factor,
+    NotPositiveDefinite,
+    SelectedInverse,
+    selected_inverse,
+)
+
+CHUNK = 4_000_000
+
+
+class Improper(Exception):
+    """Data cannot be drawn from this model; says which variable is to blame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The distribution that data are drawn from.
+
+    Attributes:
+        joint: the Gaussian model.
+        factor: of P_yy.
+        mean: of y = (z, x).
+        spread: G, ``[y, θ]``, and `theta`: V, the covariance of θ; empty where θ is given.
+    """
+
+    joint: Joint
+    factor: Factor
+    mean: np.ndarray
+    spread: np.ndarray
+    theta: np.ndarray
+    theta_mean: np.ndarray
+
+    @property
+    def globals(self) -> int:
+        """The number of coordinates of θ."""
+        return self.joint.posterior.globals
+
+    @property
+    def locals(self) -> int:
+        """The number of coordinates of z."""
+        return self.joint.latents - self.globals
+
+    @cached_property
+    def precision(self) -> Matrix:
+        """P_yy."""
+        g = self.globals
+        return sparse.csr_matrix(self.joint.precision[g:, g:])
+
+
+def _factor(matrix: Matrix, joint: Joint, offset: int) -> Factor:
+    try:
+        return Factor(matrix)
+    except NotPositiveDefinite as e:
+        k = e.coordinate + offset
+        coordinate = k if k < joint.latents else int(joint.drawn[k - joint.latents])
+        name = joint.form.layout.label(coordinate)
+        raise Improper(
+            f"{name} has an improper prior given the globals, so no data can be drawn from it"
+        ) from e
+
+
+def draws_at(joint: Joint, theta: np.ndarray) -> Draws:
+    """Data drawn at a given θ.
+
+    Raises:
+        Improper: the distribution of (z, x) given θ is improper.
+    """
+    g, p = joint.posterior.globals, joint.precision
+    factor = _factor(p[g:, g:], joint, g)
+    mean = factor.solve(joint.linear[g:] - p[g:, :g] @ theta)
+    return Draws(joint, factor, mean, np.zeros((len(mean), 0)), np.zeros((0, 0)), theta)
+
+
+def draws_from_prior(joint: Joint) -> Draws:
+    """Data drawn with θ from its prior.
+
+    Raises:
+        Improper: θ, or (z, x) given θ, has an improper distribution.
+    """
+    g, p = joint.posterior.globals, joint.precision
+    factor = _factor(p[g:, g:], joint, g)
+    across = p[g:, :g].toarray()
+    spread = -factor.solve(across)
+    inner = factor.solve(joint.linear[g:])
+    if g == 0:
+        return Draws(joint, factor, inner, spread, np.zeros((0, 0)), np.zeros(0))
+    marginal = p[:g, :g].toarray() + across.T @ spread
+    try:
+        pivots = np.diagonal(np.linalg.cholesky(marginal)) ** 2
+    except np.linalg.LinAlgError:
+        pivots = np.zeros(g)
+    bad = ~(pivots > 1e-12 * np.maximum(np.diagonal(p[:g, :g].toarray()), 1e-300))
+    if np.any(bad):
+        name = joint.form.layout.label(int(np.flatnonzero(bad)[0]))
+        raise Improper(f"{name} has an improper prior, so it cannot be averaged over")
+    theta = np.linalg.inv(marginal)
+    theta_mean = theta @ (joint.linear[:g] - across.T @ inner)
+    return Draws(joint, factor, inner + spread @ theta_mean, spread, theta, theta_mean)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Moments of a design's features under a distribution of data.
+
+    Everything is split into the covariance part and the part of the means.
+    """
+
+    draws: Draws
+    design: Design
+
+    @cached_property
+    def _sources(self) -> np.ndarray:
+        """The entries' sources as coordinates of y; functionals come after all of y."""
+        drawn = len(self.draws.joint.drawn)
+        source = self.design.source
+        last = len(self.draws.mean) - drawn
+        return np.where(source < drawn, source + self.draws.locals, source + last)
+
+    @cached_property
+    def _weights(self) -> Matrix:
+        """The functionals' weights, ``[y, functionals]``."""
+        below = sparse.csr_matrix(self.design.functionals)
+        above = sparse.csr_matrix((self.draws.locals, below.shape[1]))
+        return sparse.vstack([above, below], "csr")
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """The mean of y, then of the functionals."""
+        y = self.draws.mean
+        return np.concatenate([y, self._weights.T @ y])
+
+    @cached_property
+    def _spread(self) -> np.ndarray:
+        """G for y, then for the functionals."""
+        g = self.draws.spread
+        return np.concatenate([g, self._weights.T @ g])
+
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """P_yy⁻¹ times the functionals' weights, and their own covariance."""
+        weights = self._weights
+        solved = self.draws.factor.solve(weights.toarray())
+        return solved, np.asarray(weights.T @ solved)
+
+    @cached_property
+    def _near(self) -> SelectedInverse:
+        """P_yy⁻¹ at all pairs of observations that coupled latents see."""
+        draws, n = self.draws, len(self.draws.mean)
+        posterior = draws.joint.posterior
+        plain = self._sources < n
+        seen = sparse.csr_matrix(
+            (np.ones(plain.sum()), (self.design.row[plain], self._sources[plain])),
+            (draws.locals, n),
+        )
+        coupling = abs(posterior.zz) + sparse.eye(draws.locals)
+        toward = sparse.csr_matrix(
+            sparse.hstack([abs(posterior.zz), abs(self._b_of_locals)], "csr")
+        )
+        return selected_inverse(draws.precision, seen.T @ (coupling @ seen + toward))
+
+    @property
+    def _b_of_locals(self) -> Matrix:
+        joint = self.draws.joint
+        return joint.b_matrix[self.draws.globals :]
+
+    def covariance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Covariances of coordinates of y or functionals, pair by pair."""
+        n = len(self.draws.mean)
+        a, b = np.broadcast_arrays(a, b)
+        out = np.empty(a.shape)
+        plain = (a < n) & (b < n)
+        out[plain] = self._near(a[plain], b[plain])
+        if not np.all(plain):
+            solved, own = self._columns
+            first, second = np.minimum(a, b), np.maximum(a, b)
+            one = ~plain & (first < n)
+            both = ~plain & (first >= n)
+            out[one] = solved[first[one], second[one] - n]
+            out[both] = own[first[both] - n, second[both] - n]
+        if self.draws.theta.size:
+            g = self._spread
+            out += ((g @ self.draws.theta)[a] * g[b]).sum(-1)
+        return out
+
+    @cached_property
+    def features_mean(self) -> Matrix:
+        """E F, ``[locals, features]``."""
+        d = self.design
+        random = sparse.csr_matrix(
+            (d.weight * self.means[self._sources], (d.row, d.column)), d.known.shape
+        )
+        return sparse.csr_matrix(d.known + random)
+
+    def _by_row(self) -> tuple[np.ndarray, np.ndarray]:
+        """The entries in the order of rows, and where each row starts."""
+        order = np.argsort(self.design.row, kind="stable")
+        starts = np.searchsorted(self.design.row[order], np.arange(self.draws.locals + 1))
+        return order, starts
+
+    def coupled(self, matrix: Matrix) -> Matrix:
+        """Cov part of E[FᵀWF] for a sparse W on the pattern of Λ_zz, ``[features, features]``."""
+        d = self.design
+        order, starts = self._by_row()
+        lengths = np.diff(starts)
+        w = matrix.tocoo()
+        work = lengths[w.row] * lengths[w.col]
+        bounds = np.searchsorted(np.cumsum(work), np.arange(0, work.sum(), CHUNK))
+        total = sparse.csr_matrix((d.width, d.width))
+        for low, high in zip(bounds, [*bounds[1:], len(work)], strict=True):
+            n, m, value = w.row[low:high], w.col[low:high], w.data[low:high]
+            pair, left, right = _expanded(starts, lengths, n, m)
+            e, f = order[left], order[right]
+            cov = self.covariance(self._sources[e], self._sources[f])
+            data = value[pair] * d.weight[e] * d.weight[f] * cov
+            total = total + sparse.csr_matrix(
+                (data, (d.column[e], d.column[f])), (d.width, d.width)
+            )
+        return sparse.csr_matrix(total)
+
+    def toward(self) -> np.ndarray:
+        """Cov part of E[Fᵀh_z], with h_z = b + Bx, ``[features]``."""
+        d = self.design
+        b = sparse.csr_matrix(self._b_of_locals)
+        order, starts = self._by_row()
+        lengths = np.diff(starts)
+        entries = b.tocoo()
+        n = entries.row
+        pair = np.repeat(np.arange(len(n)), lengths[n])
+        inside = np.arange(len(pair)) - np.repeat(np.cumsum(lengths[n]) - lengths[n], lengths[n])
+        e = order[starts[n][pair] + inside]
+        cov = self.covariance(self._sources[e], entries.col[pair] + self.draws.locals)
+        data = entries.data[pair] * d.weight[e] * cov
+        return np.bincount(d.column[e], data, minlength=d.width)
+
+    def within(self, rows: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Covariance matrices of some features at some rows, ``[rows, k, k]``."""
+        d = self.design
+        k = len(features)
+        place = np.full(d.width, -1)
+        place[features] = np.arange(k)
+        order, starts = self._by_row()
+        lengths = np.diff(starts)
+        pair, left, right = _expanded(starts, lengths, rows, rows)
+        e, f = order[left], order[right]
+        keep = (place[d.column[e]] >= 0) & (place[d.column[f]] >= 0)
+        e, f, pair = e[keep], f[keep], pair[keep]
+        data = d.weight[e] * d.weight[f] * self.covariance(self._sources[e], self._sources[f])
+        flat = (pair * k + place[d.column[e]]) * k + place[d.column[f]]
+        return np.bincount(flat, data, minlength=len(rows) * k * k).reshape(-1, k, k)
+
+    def functional(self, across: np.ndarray) -> np.ndarray:
+        """Σₙ Fₙ · across[n, a] as functionals of y, ``[y, features · a]``, feature by feature."""
+        d, n = self.design, len(self.draws.mean)
+        width = across.shape[1]
+        out = np.zeros((n + self._weights.shape[1], d.width * width))
+        for a in range(width):
+            np.add.at(out, (self._sources, d.column * width + a), d.weight * across[d.row, a])
+        return np.asarray(out[:n] + self._weights @ out[n:])
+
+    def cross(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Covariances of functionals ``[y, r]`` and ``[y, s]``."""
+        found = left.T @ self.draws.factor.solve(right)
+        if self.draws.theta.size:
+            g = self.draws.spread
+            found = found + (left.T @ g) @ self.draws.theta @ (g.T @ right)
+        return np.asarray(found)
+
+
+def _expanded(
+    starts: np.ndarray, lengths: np.ndarray, n: np.ndarray, m: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All pairs of entries of rows n[i] and m[i]: i, position of the first, of the second."""
+    work = lengths[n] * lengths[m]
+    pair = np.repeat(np.arange(len(n)), work)
+    inside = np.arange(len(pair)) - np.repeat(np.cumsum(work) - work, work)
+    per = np.maximum(lengths[m], 1)[pair]
+    return pair, starts[n][pair] + inside // per, starts[m][pair] + inside % per

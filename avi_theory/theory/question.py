@@ -1,0 +1,193 @@
+"""The question put to the closed forms: which gap, of which functions of which inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from avi_theory.errors import InputError, nearest
+from avi_theory.results.prediction import Kind, Regime
+from avi_theory.spec import inputs as spec_inputs
+from avi_theory.spec.bound import Bound
+from avi_theory.spec.inputs import Input
+from avi_theory.theory.forms import NotQuadratic
+from avi_theory.theory.gaussian import Joint, Posterior, joint, posterior
+
+REGIMES: tuple[Regime, ...] = ("dataset", "population", "reuse")
+SHARINGS = ("shared", "per-position")
+FUNCTIONS = ("any", "constant", "affine", "polynomial:D")
+HIGHEST_DEGREE = 20
+
+
+@dataclass(frozen=True)
+class FunctionClass:
+    """A class of inference functions: all, or polynomials of total degree at most `degree`.
+
+    Attributes:
+        text: as the contract writes it.
+        degree: of the mean; None for all functions.  The scale is a shared constant then.
+    """
+
+    text: str
+    degree: int | None
+
+    @classmethod
+    def parse(cls, text: str) -> FunctionClass:
+        """Read ``any``, ``constant``, ``affine`` or ``polynomial:D``.
+
+        Raises:
+            InputError: anything else; names the nearest.
+
+        Example:
+            >>> FunctionClass.parse("polynomial:3").degree
+            3
+        """
+        plain = str(text).strip().lower()
+        simple: dict[str, int | None] = {"any": None, "constant": 0, "affine": 1}
+        if plain in simple:
+            return cls(plain, simple[plain])
+        match = re.fullmatch(r"polynomial:(\d+)", plain)
+        if match and int(match[1]) <= HIGHEST_DEGREE:
+            return cls(plain, int(match[1]))
+        if plain.startswith("polynomial"):
+            raise InputError(
+                f"The function {text!r} needs its degree, from 0 to {HIGHEST_DEGREE}. "
+                "Write for example polynomial:3."
+            )
+        raise unknown("function", text, FUNCTIONS)
+
+
+def unknown(what: str, found: object, legal: Sequence[str]) -> InputError:
+    """The error for an option outside its legal values, with the nearest."""
+    hint = nearest(str(found), legal)
+    listed = ", ".join(legal)
+    return InputError(
+        f"The {what} {str(found)!r} is not known to predict. {hint} It is one of {listed}."
+    )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the structural check knows, as far as predictions use it.
+
+    Attributes:
+        closes: own, inputs, component, no or unknown, by local.
+        inputs: that suffice, by local.
+        edges: positions of another form, by local.
+    """
+
+    closes: Mapping[str, str]
+    inputs: Mapping[str, tuple[str, ...]]
+    edges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of_report(cls, report: Mapping[str, Any]) -> Verdict:
+        """From the JSON form of `check`'s report."""
+        found = report["locals"]
+        return cls(
+            {k: v["closes"] for k, v in found.items()},
+            {k: tuple(v["inputs"]) for k, v in found.items()},
+            {k: tuple(v["edges"]) for k, v in found.items()},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One question; the Gaussian readings of the model are worked out when first asked for.
+
+    Attributes:
+        bound: the model with sizes and data.
+        regime: dataset, population or reuse.
+        inputs: the names of the inputs, by local.
+        function: the class of functions.
+        per_position: whether each position has its own function.
+        verdict: of the structural check, or None.
+    """
+
+    bound: Bound
+    regime: Regime
+    inputs: Mapping[str, tuple[str, ...]]
+    function: FunctionClass
+    per_position: bool
+    verdict: Verdict | None = None
+
+    @cached_property
+    def resolved(self) -> dict[str, tuple[Input, ...]]:
+        """The inputs by local, resolved to cells; a constant function has none."""
+        if self.function.degree == 0:
+            return {v.name: () for v in self.bound.model.locals}
+        return {
+            v.name: spec_inputs.resolve(self.bound, v, self.inputs[v.name])
+            for v in self.bound.model.locals
+        }
+
+    @cached_property
+    def posterior(self) -> Posterior | str:
+        """The Gaussian posterior (in averaging regimes without data), or why there is none."""
+        try:
+            if self.regime == "dataset":
+                return posterior(self.bound)
+            return self.joint.posterior if isinstance(self.joint, Joint) else self.joint
+        except NotQuadratic as e:
+            return str(e)
+
+    @cached_property
+    def joint(self) -> Joint | str:
+        """The joint Gaussian of latents and observations, or why there is none."""
+        try:
+            return joint(self.bound)
+        except NotQuadratic as e:
+            return str(e)
+
+    def theta(self) -> np.ndarray | str:
+        """θ at which data are drawn: the set values, else the prior means; or why there is none."""
+        model, parts = self.bound.model, []
+        for v in model.globals:
+            size = self.bound.tables[v.name].size * self.bound.dim(v)
+            if v.name in model.values:
+                parts.append(np.broadcast_to(np.asarray(model.values[v.name], float), size))
+                continue
+            improper = any(
+                d.variable == v.name and d.family.sample is None for d in model.densities
+            )
+            if improper or not any(d.variable == v.name for d in model.densities):
+                return (
+                    f"{v} has an improper prior, so there is no value at which data could be "
+                    f"drawn; set one with --set {v.name}=…"
+                )
+            parts.append(np.full(size, np.nan))
+        theta = np.concatenate(parts) if parts else np.zeros(0)
+        return self._with_prior_means(theta)
+
+    def _with_prior_means(self, theta: np.ndarray) -> np.ndarray | str:
+        if not np.any(np.isnan(theta)):
+            return theta
+        if isinstance(self.joint, str):
+            return self.joint
+        from avi_theory.theory.prior import prior_means
+
+        return prior_means(self.bound, theta)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A closed form's answer.
+
+    Attributes:
+        gap: nats in total; None for kind none.
+        kind: exact, upper, lower or none.
+        assumptions: in words.
+        reference: theorem or formula, and source.
+        limit: nats per latent as the size grows, or None.
+    """
+
+    gap: float | None
+    kind: Kind
+    assumptions: tuple[str, ...]
+    reference: str
+    limit: float | None = None
