@@ -229,7 +229,8 @@ def test_axis_letters_come_from_the_index_sets() -> None:
 def test_supports_and_categories() -> None:
     m = Model(
         "global a ~ HalfNormal(1)\nglobal p : R[3] ~ Dirichlet([1, 1, 1])\n"
-        "observed b ~ Bernoulli(0.5)\nobserved c ~ Categorical(p)\nobserved d ~ Poisson(log_rate=a)\nobserved e ~ Flat()"
+        "observed b ~ Bernoulli(0.5)\nobserved c ~ Categorical(p)\n"
+        "observed d ~ Poisson(log_rate=a)\nobserved e ~ Flat()"
     )
     assert {n: v.support for n, v in m.variables.items()} == {
         "a": "positive", "p": "simplex", "b": "binary", "c": "categories", "d": "count",

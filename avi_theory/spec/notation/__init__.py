@@ -7,8 +7,9 @@ from typing import Any
 
 from avi_theory.errors import ModelError, Problem
 from avi_theory.spec.notation.checks import check_everything
-from avi_theory.spec.notation.declare import Declared, declare
+from avi_theory.spec.notation.declare import declare
 from avi_theory.spec.notation.densities import Written, note_supports, write_densities
+from avi_theory.spec.notation.places import Declared
 from avi_theory.spec.notation.scope import Scope
 from avi_theory.spec.notation.syntax import read
 from avi_theory.spec.notation.tokens import Problems, Token, statements_of

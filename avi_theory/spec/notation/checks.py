@@ -15,10 +15,10 @@ from sympy import Symbol
 from avi_theory.spec import terms
 from avi_theory.spec.model import Axis, EdgeValue
 from avi_theory.spec.notation.cycles import find_cycles
-from avi_theory.spec.notation.declare import Declared, Place
 from avi_theory.spec.notation.densities import Written
 from avi_theory.spec.notation.intervals import Box, Interval, compare, form, hull, meet, spread
 from avi_theory.spec.notation.intervals import uncovered as points_outside
+from avi_theory.spec.notation.places import Declared, Place
 from avi_theory.spec.notation.scope import Reference, Scope
 from avi_theory.spec.notation.syntax import Raw
 from avi_theory.spec.notation.tokens import Token

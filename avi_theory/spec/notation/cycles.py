@@ -14,9 +14,9 @@ import sympy
 from sympy import Expr, Symbol
 
 from avi_theory.spec.model import Range
-from avi_theory.spec.notation.declare import Place
 from avi_theory.spec.notation.densities import Written
 from avi_theory.spec.notation.intervals import Interval, form, spread
+from avi_theory.spec.notation.places import Place
 from avi_theory.spec.notation.scope import Reference, Scope
 from avi_theory.spec.notation.small import Edge, acyclic_when_small
 from avi_theory.spec.terms import ALL, name_of

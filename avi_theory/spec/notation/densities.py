@@ -14,9 +14,10 @@ from avi_theory.spec import terms
 from avi_theory.spec.distributions import DISTRIBUTIONS, Distribution, Parameter
 from avi_theory.spec.model import Density, Potential, Range
 from avi_theory.spec.notation import domains
-from avi_theory.spec.notation.declare import Declared, Place
-from avi_theory.spec.notation.expressions import Reader, Value, same_shape, shown_shape
+from avi_theory.spec.notation.expressions import Reader
+from avi_theory.spec.notation.places import Declared, Place
 from avi_theory.spec.notation.scope import Reference, Scope
+from avi_theory.spec.notation.shapes import Value, same_shape, shown_shape
 from avi_theory.spec.notation.syntax import Code, Raw
 from avi_theory.spec.terms import index_symbol
 

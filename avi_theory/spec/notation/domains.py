@@ -12,8 +12,8 @@ from sympy import Expr, Indexed
 from avi_theory.spec import terms
 from avi_theory.spec.distributions import Parameter
 from avi_theory.spec.notation.arithmetic import TooLarge, Undefined, constant
-from avi_theory.spec.notation.expressions import Value
 from avi_theory.spec.notation.scope import Scope
+from avi_theory.spec.notation.shapes import Value
 
 TOLERANCE = 1e-6
 """How far probabilities written as decimals may be from adding up to one."""

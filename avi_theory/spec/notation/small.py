@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sympy import Expr, Indexed
 
 from avi_theory.spec.model import Range
-from avi_theory.spec.notation.declare import Place
 from avi_theory.spec.notation.intervals import form
+from avi_theory.spec.notation.places import Place
 from avi_theory.spec.notation.scope import Reference, Scope
 from avi_theory.spec.terms import ALL
 

@@ -9,8 +9,8 @@ import sympy
 from sympy import Expr
 
 from avi_theory.spec import terms
-from avi_theory.spec.notation.declare import Declared
 from avi_theory.spec.notation.densities import Written
+from avi_theory.spec.notation.places import Declared
 from avi_theory.spec.notation.scope import Scope
 from avi_theory.spec.notation.syntax import Raw
 
