@@ -61,7 +61,9 @@ class Choice:
     remark: str = ""
 
 
-def choose(report: Report, inputs: Inputs, window: int | None, function: str | None) -> Choice:
+def choose(
+    model: Model, report: Report, inputs: Inputs, window: int | None, function: str | None
+) -> Choice:
     """The user's inputs and function, completed by the verdict's.
 
     Without a choice of inputs a closing model gets its own sufficient inputs; one that does not
@@ -76,7 +78,7 @@ def choose(report: Report, inputs: Inputs, window: int | None, function: str | N
     remark = ""
     if listed is None and window is None:
         whole = any(
-            not i or ":]" in i and i.split("[")[1].startswith(":")
+            set(i.partition("[")[2]) <= set(":,]") and "[" in i
             for local in report.locals.values()
             for i in local.inputs
         )
@@ -88,7 +90,7 @@ def choose(report: Report, inputs: Inputs, window: int | None, function: str | N
             )
         else:
             listed = tuple(sorted({i for local in report.locals.values() for i in local.inputs}))
-    return Choice(listed, window, function or _default_function(report), remark)
+    return Choice(listed, window, function or _default_function(model, report), remark)
 
 
 def _listed(inputs: Inputs) -> tuple[str, ...] | None:
@@ -117,17 +119,23 @@ def split_inputs(text: str) -> tuple[str, ...]:
     return tuple(p.strip() for p in [*parts, current] if p.strip())
 
 
-def _default_function(report: Report) -> str:
-    """The optimal factor's class where every local has one that is a function of its inputs."""
+def _default_function(model: Model, report: Report) -> str:
+    """The optimal factor's class where it holds for all inputs, else a small network.
+
+    The class speaks of observations at given covariates: with a covariate among the inputs only a
+    general function will do.
+    """
+    observed = {v.name for v in model.observed}
+    names = {i.partition("[")[0] for local in report.locals.values() for i in local.inputs}
+    if not names <= observed:
+        return DEFAULT_NETWORK
     classes = {
         local.optimal_factor.function_class if local.optimal_factor else "none"
         for local in report.locals.values()
     }
-    if len(classes) == 1:
-        only = next(iter(classes))
-        if only in {"constant", "affine"} or only.startswith("polynomial"):
-            return only
-    return DEFAULT_NETWORK
+    only = next(iter(classes)) if len(classes) == 1 else "none"
+    known = only in {"constant", "affine"} or only.startswith("polynomial")
+    return only if known else DEFAULT_NETWORK
 
 
 def data_for(model: Model, data: Any) -> Raw | None:
@@ -167,7 +175,7 @@ def predict(
         DataError: data that do not fit the model.
     """
     report = check(model, witness=False)
-    choice = choose(report, inputs, window, function)
+    choice = choose(model, report, inputs, window, function)
     bound = _bound_to_predict(model, data, regime)
     return _predict(bound, report, choice, regime=regime, function=function, sharing=sharing)
 
@@ -202,19 +210,14 @@ def _predict(
 ) -> Prediction:
     from avi_theory.theory import predict as foretell
 
-    chosen = regime or ("dataset" if bound.has_data else "population")
-    if chosen == "dataset" and not bound.has_data:
-        raise InputError(
-            f"The dataset regime needs data, and {bound.model.name} has none. "
-            "Give --data FILE, or ask for --regime population."
-        )
     found = foretell(
         bound,
-        regime=chosen,
+        regime=regime,
         inputs=choice.inputs,
         window=choice.window,
         function=function,
         sharing=sharing,
+        verdict=report.to_dict(),
     )
     extra = (choice.remark,) if choice.remark else ()
     return replace(found, assumptions=(*found.assumptions, *extra))
