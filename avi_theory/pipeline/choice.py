@@ -1,0 +1,109 @@
+"""Which inputs and which function a question is asked with, where the user did not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from avi_theory.errors import InputError
+from avi_theory.results.report import Report
+from avi_theory.spec.model import Model
+
+Inputs = str | Sequence[str] | None
+DEFAULT_WINDOW = 1
+"""For a model that no bounded inputs close: the observation, its neighbours, and nothing more."""
+DEFAULT_NETWORK = "mlp:32x32"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the inference function is given, and what it is.
+
+    Attributes:
+        inputs: named inputs, or None where `window` says them.
+        window: the half-width, or None.
+        function: the class.
+        remark: why this choice, where the verdict alone did not make it.
+    """
+
+    inputs: tuple[str, ...] | None
+    window: int | None
+    function: str
+    remark: str = ""
+
+
+def choose(
+    model: Model, report: Report, inputs: Inputs, window: int | None, function: str | None
+) -> Choice:
+    """The user's inputs and function, completed by the verdict's.
+
+    Without a choice of inputs a closing model gets its own sufficient inputs; one that does not
+    close gets a window of one neighbour on each side, since whole arrays are no usable input.
+
+    Raises:
+        InputError: both inputs and a window.
+    """
+    if inputs is not None and window is not None:
+        raise InputError("--inputs and --window exclude each other. Give one of them.")
+    listed = _listed(inputs)
+    remark = ""
+    if listed is None and window is None:
+        whole = any(
+            set(i.partition("[")[2]) <= set(":,]") and "[" in i
+            for local in report.locals.values()
+            for i in local.inputs
+        )
+        if report.closes == "no" or whole:
+            window = DEFAULT_WINDOW
+            remark = (
+                "no bounded inputs close this model; the window of one neighbour on each side is "
+                "this package's default (--window K widens it)"
+            )
+        else:
+            listed = tuple(sorted({i for local in report.locals.values() for i in local.inputs}))
+    return Choice(listed, window, function or _default_function(model, report), remark)
+
+
+def _listed(inputs: Inputs) -> tuple[str, ...] | None:
+    if inputs is None:
+        return None
+    if isinstance(inputs, str):
+        return split_inputs(inputs)
+    return tuple(inputs)
+
+
+def split_inputs(text: str) -> tuple[str, ...]:
+    """Comma-separated inputs, commas inside brackets kept: ``y[g,:],s[g]``.
+
+    Example:
+        >>> split_inputs("y[g,:], s[g]")
+        ('y[g,:]', 's[g]')
+    """
+    parts, depth, current = [], 0, ""
+    for c in text:
+        depth += (c in "[(") - (c in "])")
+        if c == "," and depth == 0:
+            parts.append(current)
+            current = ""
+        else:
+            current += c
+    return tuple(p.strip() for p in [*parts, current] if p.strip())
+
+
+def _default_function(model: Model, report: Report) -> str:
+    """The optimal factor's class where it holds for all inputs, else a small network.
+
+    The class speaks of observations at given covariates: with a covariate among the inputs only a
+    general function will do.
+    """
+    observed = {v.name for v in model.observed}
+    names = {i.partition("[")[0] for local in report.locals.values() for i in local.inputs}
+    if not names <= observed:
+        return DEFAULT_NETWORK
+    classes = {
+        local.optimal_factor.function_class if local.optimal_factor else "none"
+        for local in report.locals.values()
+    }
+    only = next(iter(classes)) if len(classes) == 1 else "none"
+    known = only in {"constant", "affine"} or only.startswith("polynomial")
+    return only if known else DEFAULT_NETWORK

@@ -1,0 +1,94 @@
+"""Which data a question is asked of: the user's, the model's own, or simulated ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from avi_theory.gallery import data_path
+from avi_theory.results.report import Report
+from avi_theory.results.simulation import Simulation
+from avi_theory.spec.bound import Bound, bind
+from avi_theory.spec.columns import own_points
+from avi_theory.spec.model import Model
+from avi_theory.spec.read import Raw, read
+from avi_theory.spec.simulate import simulate_bound
+from avi_theory.spec.split import split
+from avi_theory.spec.tables import Table
+
+
+def data_for(model: Model, data: Any) -> Raw | None:
+    """The user's data, else the model's own file, else None."""
+    if data is not None:
+        return read(data)
+    path = data_path(model)
+    return read(path) if path is not None else None
+
+
+def bound_to_predict(model: Model, data: Any, regime: str | None) -> Bound:
+    """Data for a prediction; averaging regimes need only the covariates and the sizes."""
+    raw = data_for(model, data)
+    if raw is None:
+        return bind(model)
+    if (
+        regime in {"population", "reuse"}
+        and data is None
+        and not set(raw.columns) & set(model.givens)
+    ):
+        told = bind(model.replace(values=_without_sizes(model)), raw).sizes
+        return bind(model.replace(default_sizes={**model.default_sizes, **told}))
+    return bind(model, raw, require_data=regime not in {"population", "reuse"})
+
+
+def _without_sizes(model: Model) -> dict[str, Any]:
+    return {k: v for k, v in model.values.items() if k not in model.sizes}
+
+
+def fitted_and_held(
+    model: Model, data: Any, report: Report, holdout: float | None, seed: int
+) -> tuple[Bound, Bound | None]:
+    """The data to fit, and those held out of it."""
+    raw = data_for(model, data)
+    if holdout is None:
+        if raw is not None:
+            return bind(model, raw, require_data=True), None
+        return simulate_bound(bind(model), seed=seed).bound, None
+    if raw is None:
+        raw = Raw(simulate(model, seed=seed).data, False, f"simulated with seed {seed}")
+    fitted, held = split(model, raw, holdout, unit=report.unit, seed=seed)
+    resized = model.replace(values=_without_sizes(model))
+    return bind(resized, fitted, require_data=True), bind(resized, held, require_data=True)
+
+
+def simulate(model: Model, *, seed: int = 0) -> Simulation:
+    """Draw latents and data from the model's prior.
+
+    Raises:
+        InputError: an improper prior that is not set, a size that nothing tells, a network.
+    """
+    raw = data_for(model, None)
+    covariates = None
+    if raw is not None:
+        kept = {k: v for k, v in raw.columns.items() if k not in model.variables}
+        covariates = Raw(kept, raw.is_frame, raw.source) if set(kept) & set(model.givens) else None
+    draw = simulate_bound(bind(model, covariates), seed=seed)
+    tables = draw.bound.tables
+    data = {
+        name: _by_shape(model, name, values, tables.get(name))
+        for name, values in draw.bound.known.items()
+        if name in model.variables or (name in model.givens and model.givens[name].value is None)
+    }
+    latents = {n: _by_shape(model, n, values, tables[n]) for n, values in draw.latents.items()}
+    return Simulation(model.name, data, latents, dict(draw.bound.sizes), seed)
+
+
+def _by_shape(model: Model, name: str, values: np.ndarray, table: Table | None) -> np.ndarray:
+    """Values at a table's points as an array over its index box (NaN where there is no point)."""
+    if table is None or not table.letters:
+        return np.asarray(values[0] if table is not None else values)
+    own = own_points(model, model.variables.get(name) or model.givens[name], table)
+    points = table.points[own] - table.points[own].min(0)
+    box = np.full((*(points.max(0) + 1), *np.shape(values)[1:]), np.nan)
+    box[tuple(points.T)] = values[own]
+    return box

@@ -1,0 +1,201 @@
+"""The verbs: check, predict, measure, compare.
+
+`predict` and `measure` never see each other; `compare` sees what both return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from avi_theory.pipeline.choice import Choice, Inputs, choose
+from avi_theory.pipeline.data import bound_to_predict, fitted_and_held
+from avi_theory.results.prediction import Prediction
+from avi_theory.results.report import Report
+from avi_theory.spec.bound import Bound
+from avi_theory.spec.model import Model
+
+if TYPE_CHECKING:
+    from avi_theory.results.comparison import Comparison
+    from avi_theory.results.measurement import Measurement
+
+Progress = Callable[[str, int, float, float], None]
+
+
+def check(model: Model, *, witness: bool = True) -> Report:
+    """Can one inference function attain F-VI's ELBO on every data set?
+
+    See `avi_theory.conditions.check`.
+    """
+    from avi_theory.conditions import check as decide
+
+    return decide(model, witness=witness)
+
+
+def predict(
+    model: Model,
+    data: Any = None,
+    *,
+    regime: str | None = None,
+    window: int | None = None,
+    inputs: Inputs = None,
+    function: str = "any",
+    sharing: str = "shared",
+) -> Prediction:
+    """The amortization gap by theory, in nats, where mathematics gives it.
+
+    See `avi_theory.theory.predict`.  Defaults: the dataset regime where there are data, else the
+    population; the inputs of the verdict; all functions; one shared function.
+
+    Raises:
+        InputError: an unknown regime, function or input, or a window wider than the series.
+        DataError: data that do not fit the model.
+    """
+    report = check(model, witness=False)
+    choice = choose(model, report, inputs, window, function)
+    bound = bound_to_predict(model, data, regime)
+    return predict_bound(bound, report, choice, regime=regime, function=function, sharing=sharing)
+
+
+def predict_bound(
+    bound: Bound,
+    report: Report,
+    choice: Choice,
+    *,
+    regime: str | None,
+    function: str,
+    sharing: str = "shared",
+) -> Prediction:
+    """`predict` for a bound model whose verdict and inputs are settled."""
+    from avi_theory.theory import predict as foretell
+
+    found = foretell(
+        bound,
+        regime=regime,
+        inputs=choice.inputs,
+        window=choice.window,
+        function=function,
+        sharing=sharing,
+        verdict=report.to_dict(),
+    )
+    extra = (choice.remark,) if choice.remark else ()
+    return replace(found, assumptions=(*found.assumptions, *extra))
+
+
+def measure(
+    model: Model,
+    data: Any = None,
+    *,
+    function: str | None = None,
+    inputs: Inputs = None,
+    window: int | None = None,
+    holdout: float | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float64",
+    progress: Progress | None = None,
+) -> Measurement:
+    """Fit factorized and amortized inference on one objective, with certificates.
+
+    See `avi_theory.numeric.measure`.  Inputs and function default to the verdict's; without data
+    the model's own are used, else data simulated at `seed`.
+
+    Args:
+        model: the declaration.
+        data: a path, a mapping of arrays, or a data frame.
+        function: constant, affine, polynomial:D, table or mlp:32x32.
+        inputs: what the function sees.
+        window: instead of inputs, the observations within so many positions.
+        holdout: the fraction of units kept from fitting, for the generalization gap.
+        seed: of simulation, starts, networks and Monte Carlo.
+        device: cpu or cuda.
+        dtype: float64 or float32.
+        progress: called with (run, iteration, ELBO, gradient norm).
+
+    Raises:
+        InputError: an option, input or function that cannot be used.
+        DataError: data that do not fit the model.
+        DeviceError: a device that this machine does not have.
+    """
+    report = check(model, witness=False)
+    choice = choose(model, report, inputs, window, function)
+    bound, held = fitted_and_held(model, data, report, holdout, seed)
+    return _measure(bound, choice, held, seed, device, dtype, progress)
+
+
+def _measure(
+    bound: Bound,
+    choice: Choice,
+    held: Bound | None,
+    seed: int,
+    device: str,
+    dtype: str,
+    progress: Progress | None,
+) -> Measurement:
+    from avi_theory.numeric import measure as fit
+
+    return fit(
+        bound.model,
+        bound,
+        function=choice.function,
+        inputs=choice.inputs,
+        window=choice.window,
+        device=device,
+        dtype=dtype,
+        seed=seed,
+        holdout=held,
+        progress=progress,
+    )
+
+
+def compare(
+    model: Model,
+    data: Any = None,
+    *,
+    function: str | None = None,
+    inputs: Inputs = None,
+    window: int | None = None,
+    holdout: float | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float64",
+    progress: Progress | None = None,
+) -> Comparison:
+    """Check, predict and measure one model on one data set, and set them side by side.
+
+    Arguments, defaults and errors are those of `measure`.  The prediction speaks of exactly the
+    function class, inputs and data that are measured.
+
+    Returns:
+        The ladder of gaps (nats), and whether theory and measurement agree.
+    """
+    from avi_theory.comparison import Predictions
+    from avi_theory.comparison import compare as set_side_by_side
+
+    report = check(model, witness=False)
+    choice = choose(model, report, inputs, window, function)
+    bound, held = fitted_and_held(model, data, report, holdout, seed)
+    of_inputs = predict_bound(bound, report, choice, regime="dataset", function="any")
+    of_class = of_inputs
+    if choice.function in {"constant", "affine"} or choice.function.startswith("polynomial"):
+        of_class = predict_bound(bound, report, choice, regime="dataset", function=choice.function)
+    else:
+        of_class = _floor(of_inputs, choice.function)
+    population = predict_bound(bound, report, choice, regime="population", function="any")
+    measurement = _measure(bound, choice, held, seed, device, dtype, progress)
+    return set_side_by_side(report, Predictions(of_class, of_inputs, population), measurement)
+
+
+def _floor(of_inputs: Prediction, function: str) -> Prediction:
+    """What the best of all functions loses bounds the loss of a network from below."""
+    if of_inputs.kind in {"exact", "lower"}:
+        return replace(of_inputs, kind="lower", function=function)
+    return replace(
+        of_inputs,
+        kind="lower",
+        function=function,
+        gap=0.0,
+        gap_per_latent=0.0,
+        assumptions=(*of_inputs.assumptions, "No function can beat F-VI's optimum."),
+    )
