@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.analysis import Analysis, LocalVerdict
-from avi_theory.symbolic.inputs import Input, reference_text
+from avi_theory.symbolic.entries import Input, reference_text
 
 
 def reasons(analysis: Analysis, verdict: LocalVerdict) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from avi_theory.spec import terms
 from avi_theory.spec.model import Model
 from avi_theory.symbolic.components import Component, Components, Link, Node
 from avi_theory.symbolic.edges import edges, same_form
+from avi_theory.symbolic.entries import Input, index_text, reference_text
 from avi_theory.symbolic.errors import Stuck
-from avi_theory.symbolic.inputs import Input, Inputs, index_text, reference_text
+from avi_theory.symbolic.inputs import Inputs
 from avi_theory.symbolic.interaction import Tester
 from avi_theory.symbolic.structure import WRITTEN_OUT, Structure
 

@@ -109,6 +109,12 @@ class Components:
         generics = {k: g for k, g in place.generics.items() if k in kept}
         return terms.ref(node.name, *subs), Place(generics)
 
+    def place_of(self, site: Expr) -> Place:
+        """The letters of a reference at a generic point."""
+        _, place = generic_site(self.structure, terms.name_of(site))
+        kept = {k: g for k, g in place.generics.items() if k in site.free_symbols}
+        return Place(kept)
+
     def links(self, node: Node) -> tuple[Link, ...]:
         """The locals that interact with a node, each relation once."""
         return self._explored(node)[0]
@@ -147,10 +153,10 @@ class Components:
                 key = (other, instance.free)
                 if self.structure.role(other) in roles and key not in seen:
                     seen.add(key)
-                    ends = self._ends(other, place, scope)
+                    ends = self.ends(other, place, scope)
                     yield tuple((version, scope) for version in (other, *ends))
 
-    def _ends(self, atom: Expr, place: Place, scope: Place) -> Iterator[Expr]:
+    def ends(self, atom: Expr, place: Place, scope: Place) -> Iterator[Expr]:
         """The reference at both ends of the ranges that its free letters run over."""
         axes = self.structure.axes(terms.name_of(atom))
         for k, sub in enumerate(terms.subscripts_of(atom)):

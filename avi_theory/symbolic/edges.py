@@ -10,7 +10,7 @@ from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Components, Node
-from avi_theory.symbolic.inputs import index_text
+from avi_theory.symbolic.entries import index_text
 from avi_theory.symbolic.instances import Instance, sign
 
 

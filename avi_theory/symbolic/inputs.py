@@ -9,61 +9,15 @@ r"""What a local's optimal factor depends on: its inputs, named in its own index
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Component, Components, Node
+from avi_theory.symbolic.entries import Input, covers, index_text, reference_text
 from avi_theory.symbolic.instances import Generic, Place
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of the inference function, in the root's letters.
-
-    Attributes:
-        atom: a reference, or a bare letter for the position.
-        free: letters of the atom that run over a range, with what maps say about them.
-        role: ``observed``, ``given`` or ``position``.
-        text: as the contract writes it.
-    """
-
-    atom: Expr
-    free: tuple[Generic, ...]
-    role: str
-    text: str
-
-
-def index_text(expr: Expr) -> str:
-    """A subscript as the notation writes it: ``t-1``, ``g[i]``."""
-    if isinstance(expr, Indexed):
-        return reference_text(expr)
-    return str(expr).replace(" ", "")
-
-
-def reference_text(atom: Expr, free: Iterable[Generic] = ()) -> str:
-    """A reference as the contract writes it.
-
-    Free letters become ``:``, those tied by a map ``i: g[i]=n``.
-    """
-    letters = {g.letter: g for g in free}
-    if not isinstance(atom, Indexed):
-        return index_text(atom)
-    parts = []
-    for sub in atom.indices:
-        moving = [s for s in sorted(sub.free_symbols, key=str) if s in letters]
-        if not moving:
-            parts.append(index_text(sub))
-        elif sub in letters and letters[sub].facts:
-            facts = ", ".join(
-                f"{index_text(a)}={index_text(b)}" for a, b in letters[sub].facts
-            )  # fmt: skip
-            parts.append(f"{sub}: {facts}")
-        else:
-            parts.append(":")
-    return f"{terms.name_of(atom)}[{','.join(parts)}]"
+from avi_theory.symbolic.reduction import reduced
 
 
 class Inputs:
@@ -89,7 +43,18 @@ class Inputs:
                 entry = self._translated(component, node, atom, scope, role, translated)
                 if entry is not None:
                     found.setdefault(entry.text, entry)
-        return self.without_covered(list(found.values()))
+        entries = self.without_covered(list(found.values()))
+        if component.several or len(component.nodes) < 2:
+            return entries
+        return reduced(self.components, self.sites(component), entries)
+
+    def sites(self, component: Component) -> list[Expr]:
+        """The members of a component of one tuple, in the root's letters, the root first."""
+        found = []
+        for node in (component.root, *(n for n in component.nodes if n != component.root)):
+            known, _ = self._translation(component, node)
+            found.append(self.components.site(node)[0].xreplace(known))
+        return found
 
     def own(self, node: Node) -> list[tuple[Expr, Place, str]]:
         """What interacts with one local, in its own letters: reference, letters, role."""
@@ -268,7 +233,7 @@ class Inputs:
                 self._merge(entry, texts)
         return [
             e for e in texts.values()
-            if not any(_covers(o.text, e.text) for o in texts.values() if o.text != e.text)
+            if not any(covers(o.text, e.text) for o in texts.values() if o.text != e.text)
         ]  # fmt: skip
 
     def _merge(self, entry: Input, texts: dict[str, Input]) -> None:
@@ -291,14 +256,3 @@ class Inputs:
                 text = reference_text(whole, free)
                 texts[text] = Input(whole, free, entry.role, text)
                 return
-
-
-def _covers(wide: str, narrow: str) -> bool:
-    """Whether ``y[n,:]`` covers ``y[n,1]``."""
-    if "[" not in wide or "[" not in narrow:
-        return False
-    (name, ours), (other, theirs) = wide[:-1].split("[", 1), narrow[:-1].split("[", 1)
-    a, b = ours.split(","), theirs.split(",")
-    if name != other or len(a) != len(b) or ":" not in a:
-        return False
-    return all(x == y or x == ":" for x, y in zip(a, b, strict=True))

@@ -71,7 +71,7 @@ def _formula(
 
 
 def normal(site: Site) -> Formula | None:
-    r"""Normal: \(t(z) = (z, z^2)\); precision \(-2\bar\eta_2\), mean \(-\bar\eta_1/2\bar\eta_2\)."""
+    r"""Normal: \(t(z) = (z, z^2)\); precision \(P = -2\bar\eta_2\), mean \(\bar\eta_1/P\)."""
     if site.support != "real":
         return None
     if site.is_vector:

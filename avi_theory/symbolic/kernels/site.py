@@ -17,7 +17,7 @@ from sympy.core.function import AppliedUndef
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.analysis import Analysis, LocalVerdict
-from avi_theory.symbolic.inputs import index_text, reference_text
+from avi_theory.symbolic.entries import index_text, reference_text
 from avi_theory.symbolic.instances import Generic, Instance
 
 

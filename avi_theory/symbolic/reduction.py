@@ -1,0 +1,103 @@
+r"""Inputs that inform a component but cancel in the fixpoint of one of its members.
+
+.. math:: \Lambda \mu = b_0 + B x \;\Rightarrow\; \mu_n = \sum_v (\Lambda^{-1} B)_{nv}\, x_v + \dots
+
+In a linear-Gaussian component F-VI's means are the exact ones, so an input is needed exactly if
+its entry of \(\Lambda^{-1}B\) is not zero: with \(\Lambda = [[2,1],[1,2]]\) and \(h = (x, 2x)\) the
+first mean does not depend on x at all.
+"""
+
+from __future__ import annotations
+
+import sympy
+from sympy import Dummy, Expr, Indexed
+
+from avi_theory.spec import terms
+from avi_theory.symbolic.components import Components
+from avi_theory.symbolic.entries import Input
+from avi_theory.symbolic.instances import Instance, Place
+
+LARGEST = 6
+"""Components with more members than this keep all their inputs."""
+
+
+def reduced(components: Components, sites: list[Expr], entries: list[Input]) -> list[Input]:
+    """The inputs without those whose coefficient in the root's mean is identically zero.
+
+    Args:
+        components: the analysis so far.
+        sites: every member of the component in the root's letters, the root first.
+        entries: the component's inputs.
+    """
+    if not 1 < len(sites) <= LARGEST or not _all_real(components, sites):
+        return entries
+    root_place = components.place_of(sites[0])
+    precision = [[_curvature(components, root_place, a, b) for b in sites] for a in sites]
+    if any(value is None for row in precision for value in row):
+        return entries
+    matrix = sympy.Matrix(precision)
+    cofactors = [matrix.cofactor(k, 0) for k in range(len(sites))]
+    kept = []
+    for entry in entries:
+        if entry.role == "observed" and _cancels(components, root_place, sites, cofactors, entry):
+            continue
+        kept.append(entry)
+    return kept
+
+
+def _all_real(components: Components, sites: list[Expr]) -> bool:
+    for site in sites:
+        variable = components.structure.variable(site)
+        if variable is None or variable.support != "real" or variable.dim is not None:
+            return False
+    return True
+
+
+def _cancels(
+    components: Components, place: Place, sites: list[Expr], cofactors: list[Expr], entry: Input
+) -> bool:
+    scope = place.with_generics(entry.free)
+    versions = [entry.atom, *components.ends(entry.atom, place, scope)]
+    for atom in versions:
+        weights = [_curvature(components, scope, site, atom) for site in sites]
+        if any(w is None for w in weights):
+            return False
+        total = sympy.Add(*(c * w for c, w in zip(cofactors, weights, strict=True)))
+        if sympy.cancel(sympy.together(sympy.expand(total))) != 0:
+            return False
+    return True
+
+
+def _curvature(components: Components, place: Place, u: Expr, v: Expr) -> Expr | None:
+    """∂²ℓ/∂u∂v over all factors that hold both; None unless it is a plain constant."""
+    targets = (u,) if u == v else (u, v)
+    total: Expr = sympy.Integer(0)
+    for instance in components.tester.finder.holding(place, *targets):
+        part = _second(components, instance, u, v)
+        if part is None:
+            return None
+        total += part
+    return sympy.expand(total)
+
+
+def _second(components: Components, instance: Instance, u: Expr, v: Expr) -> Expr | None:
+    expr = instance.expr
+    if instance.inner or expr.has(
+        sympy.Abs, terms.where_positive, terms.maximum, terms.minimum, terms.total, terms.vector
+    ):
+        return None
+    if any(terms.name_of(a).startswith("missing·") for a in expr.atoms(Indexed)):
+        return None
+    names = {a: Dummy(real=True) for a in sorted(expr.atoms(Indexed), key=str)}
+    for atom in (u, v):
+        names.setdefault(atom, Dummy(real=True))
+    back = {d: a for a, d in names.items()}
+    curve = sympy.expand(sympy.diff(expr.xreplace(names), names[u], names[v])).xreplace(back)
+    for atom in (*curve.atoms(Indexed), *curve.free_symbols):
+        if components.structure.role(atom) in {"local", "observed", "global"}:
+            return None
+    for g in instance.free:
+        if g.facts or g.letter in curve.free_symbols:
+            return None
+        curve *= g.high - g.low + 1
+    return curve
