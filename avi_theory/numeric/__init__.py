@@ -1,0 +1,6 @@
+"""The measured side: both variational solutions on torch tensors, with certificates."""
+
+from avi_theory.numeric.measure import measure
+from avi_theory.numeric.saved import load_measurement
+
+__all__ = ["load_measurement", "measure"]

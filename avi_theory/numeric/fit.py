@@ -1,0 +1,138 @@
+r"""One driver for both families: starts, solver, refined quadrature, certificates.
+
+.. math:: \max_{\nu}\ \mathrm{ELBO}(\nu)\quad\text{and}\quad \max_{\phi}\ \mathrm{ELBO}(f_\phi(w))
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from avi_theory.numeric.elbo import Elbo
+from avi_theory.numeric.parameters import Parametrisation
+from avi_theory.numeric.settle import settle
+from avi_theory.numeric.solve import Options, Problem, Run, Status, newton, quasi_newton
+
+ROUNDS = 4
+SMALL = 600
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The best of several runs.
+
+    Attributes:
+        run: of the best start.
+        tables: the factors' parameters there.
+        seconds: of all starts together.
+        starts, spread: how many, and how far apart their optima lie, in nats.
+        note: what the numbers leave open, in words.
+    """
+
+    run: Run
+    tables: Mapping[str, Tensor]
+    seconds: float
+    starts: int = 1
+    spread: float = 0.0
+    note: str = ""
+
+    @property
+    def elbo(self) -> float:
+        """In nats."""
+        return -self.run.value
+
+    @property
+    def exists(self) -> bool:
+        """Whether the ELBO exists."""
+        return self.run.status is not Status.non_integrable
+
+
+def problem_of(elbo: Elbo, parameters: Parametrisation) -> Problem:
+    """−ELBO as a function of a flat parameter vector, with the Fisher metric."""
+    return Problem(lambda p: -elbo(parameters.tables(p)), parameters.scales)
+
+
+def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
+    """Standard factors, jittered so that no symmetry of the model holds the solver at a saddle."""
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    for name, f in elbo.families.items():
+        noise = torch.randn(f.shape, generator=generator, dtype=torch.float64)
+        table = spread * noise
+        if not f.discrete:
+            table[..., 1] *= 0.1
+        found[name] = table.to(elbo.where.device, elbo.where.dtype)
+    return found
+
+
+def fit(
+    elbo: Elbo,
+    parameters: Parametrisation,
+    starts: Sequence[Mapping[str, Tensor]],
+    options: Options,
+) -> tuple[Fit, Elbo]:
+    """Maximise the ELBO from each start and keep the best.
+
+    Quadrature is refined where two spacings disagree at the solution, and the solver continues.
+
+    Returns:
+        The best fit, and the ELBO with the quadrature that it needed.
+    """
+    began = time.perf_counter()
+    elbo, trouble = settle(elbo, starts[0])
+    if trouble.fatal:
+        run = Run(parameters.start(starts[0]), math.inf, math.inf, 0, Status.non_integrable)
+        seconds = time.perf_counter() - began
+        return Fit(run, dict(starts[0]), seconds, note=trouble.text), elbo
+    runs: list[Run] = []
+    note = ""
+    for start in starts:
+        p = parameters.start(start)
+        run = _solve(elbo, parameters, p, options)
+        for _ in range(ROUNDS):
+            if not math.isfinite(run.value):
+                break
+            finer, trouble = settle(elbo, parameters.tables(run.parameters))
+            note = trouble.text
+            if trouble.fatal:
+                run = _without_value(run)
+                break
+            if finer is elbo:
+                break
+            elbo = finer
+            run = _solve(elbo, parameters, run.parameters, options)
+        runs.append(run)
+    best = min(runs, key=lambda r: r.value)
+    finite = [r.value for r in runs if math.isfinite(r.value)]
+    if not math.isfinite(best.value) and not note:
+        culprit = elbo.culprit(parameters.tables(best.parameters))
+        note = f"'{culprit}' has no finite expectation." if culprit else ""
+    return Fit(
+        best,
+        {k: v.detach() for k, v in parameters.tables(best.parameters).items()},
+        time.perf_counter() - began,
+        len(runs),
+        max(finite) - min(finite) if finite else 0.0,
+        note,
+    ), elbo
+
+
+def _without_value(run: Run) -> Run:
+    return Run(
+        run.parameters, math.inf, math.inf, run.iterations, Status.non_integrable, None, run.trace
+    )
+
+
+def _solve(elbo: Elbo, parameters: Parametrisation, p: Tensor, options: Options) -> Run:
+    problem = problem_of(elbo, parameters)
+    if parameters.smooth:
+        return newton(problem, p, options)
+    longer = Options(
+        max(options.tolerance, 1e-7), 10 * options.iterations, progress=options.progress
+    )
+    return quasi_newton(problem, p, longer)

@@ -1,0 +1,111 @@
+"""What an inference function sees, as numbers: one row of features per index point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from avi_theory.spec.bound import Bound
+from avi_theory.spec.inputs import Input, resolve
+from avi_theory.spec.model import Variable
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The inputs of one local at all its points.
+
+    Attributes:
+        texts: the inputs as written.
+        values: ``[P, F]``, all that can be told apart: a set as its sorted values, padded, with a
+            mark for each filled place; 0 where there is no cell.
+        pooled: ``[P, F']``, what polynomials use: a set as its sum and its size.
+        complete: ``[P]``, whether every input has its value there; other points are edges.
+    """
+
+    texts: tuple[str, ...]
+    values: np.ndarray
+    pooled: np.ndarray
+    complete: np.ndarray
+
+
+def seen(bound: Bound, local: Variable, texts: Sequence[str]) -> Seen:
+    """Gather the inputs of a local.
+
+    A function that sees a whole array (``x[:]``) can tell the positions apart, so the position is
+    among its `Seen.values`.
+
+    Raises:
+        InputError: an input that the model does not have.
+    """
+    inputs = resolve(bound, local, texts)
+    points = bound.tables[local.name].points
+    count = len(points)
+    columns, pooled = [np.zeros((count, 0))], [np.zeros((count, 0))]
+    complete = np.ones(count, bool)
+    if any(i.fixed and i.role == "observed" and not i.averaged for i in inputs):
+        columns.append(points.astype(float))
+    for i in inputs:
+        if i.members is not None and not i.averaged:
+            rows, sums = _set_columns(bound, i)
+            columns.append(rows)
+            pooled.append(sums)
+            continue
+        values, full = _columns(bound, i, count)
+        columns.append(values)
+        pooled.append(values)
+        complete &= full
+    found = [np.nan_to_num(np.concatenate(c, 1), nan=0.0) for c in (columns, pooled)]
+    return Seen(tuple(i.text for i in inputs), found[0], found[1], complete)
+
+
+def _columns(bound: Bound, i: Input, count: int) -> tuple[np.ndarray, np.ndarray]:
+    if i.values is not None:
+        return i.values[:, None].astype(float), np.ones(count, bool)
+    known = np.asarray(bound.known[i.name], float)
+    known = known.reshape(1, -1) if i.name not in bound.tables else known
+    present = bound.present.get(i.name)
+    if i.members is not None and i.starts is not None:
+        lengths = np.diff(i.starts)
+        owner = np.repeat(np.arange(count), lengths)
+        sums = np.bincount(owner, weights=known[i.members], minlength=count)
+        return (sums / np.maximum(lengths, 1))[:, None], lengths > 0
+    assert i.cells is not None
+    cells = i.cells if not i.fixed or i.averaged else i.cells[:1]
+    filled = cells >= 0
+    if present is not None:
+        filled &= present[cells]
+    found = np.where(filled.reshape(*filled.shape, *[1] * (known.ndim - 1)), known[cells], np.nan)
+    full = filled.all(1)
+    if i.averaged:
+        with np.errstate(invalid="ignore"):
+            total = np.nansum(found, 1) / np.maximum(filled.sum(1), 1).reshape(
+                -1, *[1] * (known.ndim - 1)
+            )
+        found, full = total[:, None], filled.any(1)
+    found = found.reshape(len(found), -1)
+    return np.broadcast_to(found, (count, found.shape[1])), np.broadcast_to(full, (count,))
+
+
+def _set_columns(bound: Bound, i: Input) -> tuple[np.ndarray, np.ndarray]:
+    """A set as (sorted values, padded and marked) and as (its sum and, if it varies, its size)."""
+    assert i.members is not None and i.starts is not None
+    values = np.asarray(bound.known[i.name], float)[i.members]
+    lengths = np.diff(i.starts)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    present = bound.present.get(i.name)
+    if present is not None:
+        keep = present[i.members]
+        values, owner = values[keep], owner[keep]
+        lengths = np.bincount(owner, minlength=len(lengths))
+    starts = np.cumsum(lengths) - lengths
+    order = np.lexsort((values, owner))
+    padded = np.zeros((len(lengths), int(lengths.max(initial=0))))
+    padded[owner, np.arange(len(values)) - np.repeat(starts, lengths)] = values[order]
+    sums = np.bincount(owner, weights=values, minlength=len(lengths))[:, None]
+    if np.ptp(lengths) == 0:
+        return padded, sums
+    marks = np.arange(padded.shape[1]) < lengths[:, None]
+    size = lengths[:, None].astype(float)
+    return np.concatenate([padded, marks], 1), np.concatenate([sums, size], 1)

@@ -1,0 +1,361 @@
+r"""Expectations of expressions in independent Gaussians, derived symbolically.
+
+.. math:: \mathbb{E}_q[e(u)],\qquad u_j \sim \mathcal N(m_j, v_j) \text{ independent}
+
+Exact before sampled: polynomials, exponentials of affine functions and their products have closed
+forms in the means and variances; a function of one or two independent affine combinations becomes
+an `Integral` for quadrature; what is left becomes an `Integral` for Monte Carlo.  Squares of affine
+combinations are kept as they are (mean² + variance), never multiplied out, so nothing cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import sympy
+from sympy import Expr, Symbol
+
+from avi_theory.numeric.lowering.heads import mvn_trace
+from avi_theory.numeric.lowering.latents import (
+    Integral,
+    Latent,
+    Root,
+    folded_mean,
+    gaussian_moment,
+)
+from avi_theory.spec import terms
+
+MAX_DIRECTIONS = 2
+MAX_TERMS = 400
+MAX_POWER = 16
+
+
+@dataclass
+class Expectation:
+    """Derives E[e] for one set of latents.
+
+    Attributes:
+        latents: by symbol.
+        prefix: of the integrals' symbols.
+        integrals: found so far.
+    """
+
+    latents: dict[Symbol, Latent]
+    prefix: str = ""
+    integrals: dict[Expr, Integral] = field(default_factory=dict)
+
+    def of(self, e: Expr) -> Expr:
+        """E[e] in moment symbols, known symbols and integral symbols."""
+        if not self.random(e):
+            return e
+        if e.is_Add:
+            return sympy.Add(*(self.of(a) for a in e.args))
+        if isinstance(e, terms.total):
+            return terms.total(self.of(e.args[0]))
+        if isinstance(e, terms.vector):
+            return terms.vector(*(self.of(a) for a in e.args))
+        if isinstance(e, terms.pick) and not self.random(e.args[1]):
+            return terms.pick(self.of(e.args[0]), e.args[1])
+        if isinstance(e, terms.matvec) and not self.random(e.args[0]):
+            return terms.matvec(e.args[0], self.of(e.args[1]))
+        if isinstance(e, terms.mvn_log_density):
+            return self._mvn(e)
+        affine = self.affine(e)
+        if affine is not None:
+            return affine.mean
+        if e.is_Mul:
+            return self._product(e)
+        return self._group(e)
+
+    def random(self, e: Expr) -> bool:
+        """Whether an expression depends on a latent."""
+        return bool(e.free_symbols & self.latents.keys())
+
+    def roots(self, e: Expr) -> frozenset[Root]:
+        """What an expression's randomness is made of."""
+        symbols = e.free_symbols & self.latents.keys()
+        return frozenset().union(*(self.latents[s].roots for s in symbols))
+
+    def affine(self, e: Expr) -> Latent | None:
+        """Mean and variance of an affine combination of independent latents, else None."""
+        symbols = sorted(e.free_symbols & self.latents.keys(), key=str)
+        slopes = self.slopes(e, symbols)
+        if slopes is None or not self._independent(symbols):
+            return None
+        mean = e.xreplace({s: self.latents[s].mean for s in symbols})
+        variance = sympy.Add(
+            *(c**2 * self.latents[s].variance for s, c in zip(symbols, slopes, strict=True))
+        )
+        return Latent(
+            sympy.Dummy(real=True), mean, variance, self.roots(e),
+            all(self.latents[s].gaussian for s in symbols), e,
+        )  # fmt: skip
+
+    def slopes(self, e: Expr, symbols: Iterable[Symbol]) -> list[Expr] | None:
+        """∂e/∂u for each latent if e is affine in all of them, elementwise; else None."""
+        if not _elementwise_in(e, frozenset(self.latents)):
+            return None
+        found = []
+        for s in symbols:
+            slope = sympy.expand(sympy.diff(e, s)) if not e.is_Symbol else sympy.Integer(1)
+            if self.random(slope):
+                return None
+            found.append(slope)
+        return found
+
+    def _independent(self, symbols: Iterable[Symbol]) -> bool:
+        seen: set[Root] = set()
+        for s in symbols:
+            roots = self.latents[s].roots
+            if seen & roots:
+                return False
+            seen |= roots
+        return True
+
+    def _product(self, e: Expr) -> Expr:
+        """A product: known factors out, then independent groups apart."""
+        known = [a for a in e.args if not self.random(a)]
+        groups: list[tuple[set[Root], list[Expr]]] = []
+        for a in (a for a in e.args if self.random(a)):
+            roots, members = set(self.roots(a)), [a]
+            apart = []
+            for other_roots, other in groups:
+                if other_roots & roots:
+                    roots |= other_roots
+                    members = other + members
+                else:
+                    apart.append((other_roots, other))
+            groups = [*apart, (roots, members)]
+        parts = []
+        for _, members in groups:
+            part = sympy.Mul(*members)
+            whole = len(groups) == 1 and part.is_Mul
+            parts.append(self._group(part) if whole else self.of(part))
+        return sympy.Mul(*known, *parts)
+
+    def _group(self, e: Expr) -> Expr:
+        """A function that is no sum, affine map or product of independent parts."""
+        closed = self._closed(e)
+        if closed is not None:
+            return closed
+        expanded = _expand(e)
+        if expanded.is_Add and len(expanded.args) <= MAX_TERMS:
+            return self.of(expanded)
+        if isinstance(e, sympy.Abs):
+            inner = self.affine(e.args[0])
+            if inner is not None and inner.gaussian:
+                return folded_mean(inner.mean, inner.variance)
+        return self._integral(e)
+
+    def _closed(self, e: Expr) -> Expr | None:
+        """E[∏ aⱼ^{kⱼ} exp(b)] for affine a, b: Gaussian moments under the measure tilted by b.
+
+        E[P(u) e^b] = exp(E b + Var b / 2) · E[P(u + Cov(u, b))].
+        """
+        exponent, factors = sympy.Integer(0), []
+        for a in sympy.Mul.make_args(e):
+            if isinstance(a, sympy.exp):
+                exponent += a.args[0]
+                continue
+            base, power = a.as_base_exp()
+            if not (power.is_Integer and 0 < power <= MAX_POWER):
+                return None
+            factors.append((base, int(power)))
+        tilt: dict[Symbol, Expr] = {}
+        scale: Expr = sympy.Integer(1)
+        if exponent != 0:
+            exponent = sympy.expand(exponent)
+            b = self.affine(exponent)
+            if b is None or not b.gaussian:
+                return None
+            symbols = sorted(exponent.free_symbols & self.latents.keys(), key=str)
+            slopes = self.slopes(exponent, symbols) or []
+            tilt = dict(zip(symbols, slopes, strict=True))
+            scale = sympy.exp(b.mean + b.variance / 2)
+        moments = []
+        seen: set[Root] = set()
+        for base, power in factors:
+            a = self.affine(base)
+            if a is None or seen & a.roots or (power > 1 and a.variance is sympy.nan):
+                return None
+            if not a.gaussian and (power > 2 or tilt):
+                return None
+            seen |= a.roots
+            mean = a.mean
+            if tilt:
+                if not self._aligned(base, tilt):
+                    return None
+                own = sorted(base.free_symbols & tilt.keys(), key=str)
+                slopes = self.slopes(base, own) or []
+                mean += sympy.Add(
+                    *(
+                        c * tilt[s] * self.latents[s].variance
+                        for s, c in zip(own, slopes, strict=True)
+                    )
+                )
+            moments.append(gaussian_moment(mean, a.variance, power))
+        return scale * sympy.Mul(*moments)
+
+    def _aligned(self, base: Expr, tilt: Mapping[Symbol, Expr]) -> bool:
+        """Whether base and tilt share latents by the same symbols, not by overlapping roots."""
+        for s in base.free_symbols & self.latents.keys():
+            for t in tilt:
+                if s != t and self.latents[s].roots & self.latents[t].roots:
+                    return False
+        return True
+
+    def _mvn(self, e: Expr) -> Expr:
+        """E log N(x; mean, cov) = log N(E x; E mean, cov) − ½ Σᵢ (cov⁻¹)ᵢᵢ Var(xᵢ − meanᵢ)."""
+        x, mean, cov = e.args
+        delta = self.affine(x - mean) if not self.random(cov) else None
+        if delta is None or not self._separate(x - mean):
+            return self._integral(e)
+        spread = (x - mean).free_symbols & self.latents.keys()
+        level = terms.mvn_log_density(
+            x.xreplace({s: self.latents[s].mean for s in spread}),
+            mean.xreplace({s: self.latents[s].mean for s in spread}),
+            cov,
+        )
+        return level - mvn_trace(delta.variance, cov) / 2
+
+    def derive(self, e: Expr) -> Expr:
+        """Name linear maps of latents (``W @ z``, ``z[0]``, ``sum(z)``) as latents of their own.
+
+        A sum at the top of the expression stays: it is linear, and `of` goes through it.
+        """
+        if not self.random(e) or isinstance(e, Symbol):
+            return e
+        if e.is_Add or isinstance(e, terms.total):
+            return e.func(*(self.derive(a) for a in e.args))
+        return self._derive_inside(e)
+
+    def _derive_inside(self, e: Expr) -> Expr:
+        if not self.random(e) or isinstance(e, Symbol):
+            return e
+        e = e.func(*(self._derive_inside(a) for a in e.args))
+        if not isinstance(e, (terms.matvec, terms.pick, terms.total)):
+            return e
+        mapped = e.args[-1] if isinstance(e, terms.matvec) else e.args[0]
+        other = [a for a in e.args if a is not mapped]
+        if any(self.random(a) for a in other):
+            return e
+        inner = self.affine(mapped)
+        if inner is None or not self._separate(mapped):
+            return e
+        if isinstance(e, terms.matvec):
+            mean = terms.matvec(other[0], inner.mean)
+            variance = terms.matvec(other[0] ** 2, inner.variance)
+        else:
+            mean = e.func(inner.mean, *other)
+            variance = e.func(inner.variance, *other)
+        roots = inner.roots
+        if isinstance(e, terms.pick) and isinstance(mapped, Symbol) and e.args[1].is_number:
+            roots = frozenset(r for r in inner.roots if r[1] == int(e.args[1])) or roots
+        symbol = Symbol(f"_d{self.prefix}{len(self.latents)}", real=True)
+        self.latents[symbol] = Latent(symbol, mean, variance, roots, True, e)
+        return symbol
+
+    def _separate(self, e: Expr) -> bool:
+        """Whether the coordinates of a vector expression are independent and Gaussian."""
+        symbols = e.free_symbols & self.latents.keys()
+        return all(self.latents[s].separate and self.latents[s].gaussian for s in symbols)
+
+    def _integral(self, e: Expr) -> Expr:
+        if e in self.integrals:
+            return self.integrals[e].symbol
+        count = len(self.integrals)
+        symbol = Symbol(f"_q{self.prefix}{count}", real=True)
+        directions = self._directions(e)
+        if directions is None:
+            self.integrals[e] = Integral(symbol, self.elementary(e), (), str(e))
+            return symbol
+        names = {
+            part: Symbol(f"_a{self.prefix}{count}_{k}", real=True)
+            for k, (part, _) in enumerate(directions)
+        }
+        found = tuple((names[p], latent.mean, latent.variance) for p, latent in directions)
+        self.integrals[e] = Integral(symbol, self._abstract(e, names), found, str(e))
+        return symbol
+
+    def elementary(self, e: Expr) -> Expr:
+        """The expression with derived latents written out in elementary ones."""
+        while True:
+            derived = {
+                s: self.latents[s].original
+                for s in e.free_symbols & self.latents.keys()
+                if self.latents[s].original is not None
+            }
+            if not derived:
+                return e
+            e = e.xreplace(derived)
+
+    def _directions(self, e: Expr) -> list[tuple[Expr, Latent]] | None:
+        """Independent affine combinations through which alone e depends on the latents."""
+        latents = frozenset(self.latents)
+        if not _elementwise_in(e, latents):
+            return None
+        parts = list(dict.fromkeys(self._affine_parts(e)))
+        singly = sorted(e.free_symbols & self.latents.keys(), key=str)
+        for candidate in (parts, singly):
+            found = []
+            seen: set[Root] = set()
+            for part in candidate:
+                latent = self.latents[part] if part in self.latents else self.affine(part)
+                if latent is None or not latent.gaussian or seen & latent.roots:
+                    break
+                seen |= latent.roots
+                found.append((part, latent))
+            else:
+                return found if len(found) <= MAX_DIRECTIONS else None
+        return None
+
+    def _affine_parts(self, e: Expr) -> list[Expr]:
+        """Maximal affine subexpressions; the affine terms of a sum are one."""
+        if not self.random(e):
+            return []
+        if self.affine(e) is not None:
+            return [e]
+        if e.is_Add:
+            joined, rest = self._split_sum(e)
+            inner = [p for a in rest for p in self._affine_parts(a)]
+            return [joined, *inner] if joined != 0 else inner
+        return [p for a in e.args for p in self._affine_parts(a)]
+
+    def _split_sum(self, e: Expr) -> tuple[Expr, list[Expr]]:
+        affine = [a for a in e.args if self.random(a) and self.affine(a) is not None]
+        return sympy.Add(*affine), [a for a in e.args if a not in affine]
+
+    def _abstract(self, e: Expr, names: Mapping[Expr, Symbol]) -> Expr:
+        """The expression with each of its affine parts replaced by its name."""
+        if e in names:
+            return names[e]
+        if not self.random(e):
+            return e
+        if e.is_Add:
+            joined, rest = self._split_sum(e)
+            if joined in names:
+                return sympy.Add(names[joined], *(self._abstract(a, names) for a in rest))
+        return e.func(*(self._abstract(a, names) for a in e.args))
+
+
+def _expand(e: Expr) -> Expr:
+    """Multiply out products and whole powers, and split kinks: max(a, b) = (a + b + |a − b|)/2."""
+    e = e.replace(terms.maximum, lambda a, b: (a + b + sympy.Abs(a - b)) / 2)
+    e = e.replace(terms.minimum, lambda a, b: (a + b - sympy.Abs(a - b)) / 2)
+    return sympy.expand(e, log=False, power_base=False, power_exp=False, func=False)
+
+
+def _elementwise_in(e: Expr, latents: frozenset[Symbol]) -> bool:
+    """Whether latents enter through elementwise operations only (no head mixes coordinates)."""
+    if not e.free_symbols & latents:
+        return True
+    if isinstance(e, Symbol):
+        return True
+    mixing = (
+        terms.total, terms.vector, terms.pick, terms.matvec, terms.logsumexp,
+        terms.mvn_log_density, mvn_trace,
+    )  # fmt: skip
+    if isinstance(e, (*mixing, sympy.core.function.AppliedUndef)):
+        return False
+    return all(_elementwise_in(a, latents) for a in e.args)

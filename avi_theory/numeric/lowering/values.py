@@ -1,0 +1,111 @@
+"""Placeholders filled with tensors: known numbers, moments of factors, samples from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sympy import Symbol
+from torch import Tensor
+
+from avi_theory.numeric.families import Factors
+from avi_theory.numeric.lowering.places import Place
+
+Marginals = Mapping[str, Factors]
+Environment = dict[Symbol, Tensor]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Device and floating type of every tensor of a run."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """A numpy array as a floating tensor here."""
+        return torch.as_tensor(np.array(array, float), dtype=self.dtype, device=self.device)
+
+    def index(self, array: np.ndarray) -> Tensor:
+        """A numpy array of positions here."""
+        return torch.as_tensor(np.array(array, np.int64), device=self.device)
+
+
+def mean_symbol(s: Symbol) -> Symbol:
+    """The symbol of E u."""
+    return Symbol(f"{s.name}_m", real=True)
+
+
+def variance_symbol(s: Symbol) -> Symbol:
+    """The symbol of Var u."""
+    return Symbol(f"{s.name}_v", positive=True)
+
+
+class Gather:
+    """Rows of a table at positions: a slice where they are consecutive or all the same."""
+
+    def __init__(self, positions: np.ndarray, where: Where) -> None:
+        flat = positions.ravel()
+        self.slice: slice | None = None
+        if positions.ndim == 1 and len(flat):
+            if np.all(flat == flat[0]):
+                self.slice = slice(int(flat[0]), int(flat[0]) + 1)
+            elif np.array_equal(flat, np.arange(flat[0], flat[0] + len(flat))):
+                self.slice = slice(int(flat[0]), int(flat[0]) + len(flat))
+        self.index = None if self.slice else where.index(flat)
+        self.shape = positions.shape
+
+    def __call__(self, table: Tensor, axis: int = 0) -> Tensor:
+        """The rows; `axis` 1 for tables with samples first."""
+        if self.slice is not None:
+            start, stop = self.slice.start, self.slice.stop
+            if start == 0 and stop == table.shape[axis]:
+                return table
+            return table.narrow(axis, start, stop - start)
+        assert self.index is not None
+        rows = table.index_select(axis, self.index)
+        shape = (*table.shape[:axis], *self.shape, *table.shape[axis + 1 :])
+        return rows if len(self.shape) == 1 else rows.reshape(shape)
+
+
+class Values:
+    """The values of a set of places.
+
+    Args:
+        places: known and latent placeholders.
+        where: device and dtype.
+    """
+
+    def __init__(self, places: Sequence[Place], where: Where) -> None:
+        self.known: Environment = {}
+        self.latent: dict[Symbol, tuple[str, Gather]] = {}
+        for p in places:
+            if p.positions is not None:
+                self.latent[p.symbol] = (p.name, Gather(p.positions, where))
+            else:
+                assert p.values is not None
+                self.known[p.symbol] = where.tensor(p.values)
+
+    def moments(self, q: Marginals, wanted: Iterable[Symbol]) -> Environment:
+        """Known values, means and variances, as far as they are wanted."""
+        wanted = set(wanted)
+        env = dict(self.known)
+        for s, (name, gather) in self.latent.items():
+            factors = q[name]
+            assert factors.mean is not None and factors.log_sd is not None
+            if mean_symbol(s) in wanted:
+                env[mean_symbol(s)] = gather(factors.mean)
+            if variance_symbol(s) in wanted:
+                env[variance_symbol(s)] = torch.exp(2 * gather(factors.log_sd))
+        return env
+
+    def samples(self, values: Mapping[str, Tensor], wanted: Iterable[Symbol]) -> Environment:
+        """Known values, and latents from tables ``[S, P]`` of values before the transform."""
+        wanted = set(wanted)
+        env = dict(self.known)
+        for s, (name, gather) in self.latent.items():
+            if s in wanted:
+                env[s] = gather(values[name], 1)
+        return env

@@ -1,0 +1,375 @@
+r"""Measure both variational solutions of a model on its data.
+
+.. math:: F^* = \max_\nu \mathrm{ELBO}(\nu),\qquad A^* = \max_\phi \mathrm{ELBO}(f_\phi(w))
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avi_theory.errors import DataError, DeviceError, InputError, nearest
+from avi_theory.numeric.elbo import Elbo, elbo_of
+from avi_theory.numeric.evidence import log_evidence
+from avi_theory.numeric.fit import SMALL, Fit, fit, problem_of, starting_tables
+from avi_theory.numeric.lowering import Where
+from avi_theory.numeric.parameters import Amortized, Parametrisation, amortized, free
+from avi_theory.numeric.posterior import summarise
+from avi_theory.numeric.solve import Options, Status
+from avi_theory.numeric.trained import Trained, held_out
+from avi_theory.results.measurement import AmortizedSolution, Measurement, Saved, Solution
+from avi_theory.spec.bound import Bound, bind
+from avi_theory.spec.inputs import for_locals
+from avi_theory.spec.inputs import window as window_inputs
+from avi_theory.spec.model import Model
+
+Progress = Callable[[str, int, float, float], None]
+FRESH = 8
+TRACE = 400
+DEFAULT = "mlp:32x32"
+
+
+def measure(
+    model: Model,
+    data: Any = None,
+    *,
+    function: str | None = None,
+    inputs: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    window: int | None = None,
+    device: str = "cpu",
+    dtype: str = "float64",
+    seed: int = 0,
+    starts: int | None = None,
+    samples: int = 256,
+    tolerance: float = 1e-9,
+    iterations: int = 200,
+    evidence: bool = True,
+    holdout: Any = None,
+    progress: Progress | None = None,
+) -> Measurement:
+    r"""Fit F-VI and A-VI on one objective, each to a certified optimum where that is possible.
+
+    .. math:: \text{gap} = F^* - A^* \ge 0
+
+    F-VI gives every latent its own factor; A-VI computes each local's factor by a function of its
+    inputs; globals are free in both.  A-VI starts at F-VI's solution projected on its class, so
+    that both sit at the same mode; F-VI is restarted from A-VI's solution, so that it can never be
+    reported below it.
+
+    Args:
+        model: the declaration.
+        data: a path, arrays, a frame, or a `Bound` as it is.
+        function: ``constant``, ``affine``, ``polynomial:D``, ``table``, ``mlp:32x32``; None with no
+            inputs measures F-VI alone.
+        inputs: what the function sees, for all locals or by local.
+        window: instead of inputs, the observations within so many positions.
+        device: ``cpu`` or ``cuda``.
+        dtype: ``float64`` or ``float32``.
+        seed: of starts, networks and Monte Carlo.
+        starts: starting points for F-VI; None for one, or four where optima may multiply.
+        samples: Monte Carlo samples for terms without a closed form.
+        tolerance: on the gradient norm.
+        iterations: of Newton's method.
+        evidence: whether to compute log p(x) where that is cheap.
+        holdout: held-out data, for the generalization gap.
+        progress: called with (run, iteration, ELBO in nats, gradient norm).
+
+    Returns:
+        Both solutions with status, gradient norm and remaining distance, in nats.
+
+    Raises:
+        DeviceError: a device that this machine does not have.
+        InputError: an unknown function or input, or a model that cannot be measured.
+        DataError: data that do not fit the model.
+    """
+    where = Where(device_named(device), dtype_named(dtype))
+    bound = data if isinstance(data, Bound) else bind(model, data)
+    if not bound.has_data:
+        raise DataError(
+            f"{model.name} has no data to be fitted to. Give data, or simulate them first."
+        )
+    chosen = _inputs(bound, inputs, window, function)
+    elbo = elbo_of(bound, where, samples=samples, seed=seed)
+    options = Options(tolerance, iterations)
+    fvi, elbo = _factorized(elbo, seed, starts, _reporting(options, progress, "F-VI"))
+    avi: Fit | None = None
+    parameters: Parametrisation | None = None
+    if chosen is not None and fvi.exists:
+        kind = function or DEFAULT
+        parameters = amortized(bound, elbo.families, chosen, kind, where, seed=seed)
+        settings = _reporting(options, progress, "A-VI")
+        avi, elbo = fit(elbo, parameters, [fvi.tables], settings)
+        fvi, elbo = _never_below(elbo, fvi, avi, options)
+    elbos = _fresh(elbo, fvi, avi, seed)
+    trained = None
+    if avi is not None and parameters is not None and avi.exists:
+        kind = function or DEFAULT
+        trained = Trained.of(bound, parameters, avi.run.parameters, kind, where)
+    return Measurement(
+        model=model.name,
+        fvi=Solution(**_fields(elbo, fvi, elbos.fvi, elbos.fvi_error, True)),
+        avi=None
+        if avi is None or parameters is None or chosen is None
+        else _amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
+        latents=bound.latents,
+        standard_error=elbos.gap_error,
+        methods=elbo.methods,
+        log_evidence=log_evidence(bound, elbo, fvi, seed=seed)
+        if evidence and fvi.exists
+        else {"value": None, "method": "not asked for", "standard_error": None},
+        holdout=None
+        if holdout is None or trained is None
+        else held_out(trained, holdout, fvi.tables, options),
+        provenance=_provenance(bound, where, seed),
+        traces={
+            "fvi": _thinned(fvi.run.trace),
+            **({"avi": _thinned(avi.run.trace)} if avi is not None else {}),
+        },
+        saved=_saved(bound, fvi, trained, function, seed, where) if fvi.exists else None,
+        summary=summarise(bound, elbo.families, fvi.tables) if fvi.exists else None,
+        apply=trained.infer if trained is not None else None,
+    )
+
+
+def device_named(name: str) -> torch.device:
+    """A device of this machine.
+
+    Raises:
+        DeviceError: it is not there, or no such kind exists.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as e:
+        raise DeviceError(f"The device {name!r} is unknown. Use cpu, or cuda where it is.") from e
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            "The device 'cuda' is not available: this machine has no CUDA device that PyTorch can "
+            "use. Use --device cpu, or install PyTorch's CUDA build on a machine with a GPU."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"The device {name!r} does not exist: there are {torch.cuda.device_count()}. "
+            "Use a smaller number."
+        )
+    if device.type not in {"cpu", "cuda"}:
+        raise DeviceError(f"The device {name!r} is not supported. Use cpu or cuda.")
+    return device
+
+
+def dtype_named(name: str) -> torch.dtype:
+    """float64 or float32.
+
+    Raises:
+        InputError: another type.
+    """
+    types = {"float64": torch.float64, "float32": torch.float32}
+    if name not in types:
+        raise InputError(f"The dtype {name!r} is unknown. {nearest(name, types)} Use float64.")
+    return types[name]
+
+
+def _inputs(
+    bound: Bound,
+    inputs: Sequence[str] | Mapping[str, Sequence[str]] | None,
+    window: int | None,
+    function: str | None,
+) -> dict[str, tuple[str, ...]] | None:
+    if inputs is not None and window is not None:
+        raise InputError("Both inputs and a window were given. Give one of them.")
+    if window is not None:
+        return window_inputs(bound, window)
+    if inputs is not None:
+        return for_locals(bound, [inputs] if isinstance(inputs, str) else inputs)
+    if function is None:
+        return None
+    if function == "constant":
+        return for_locals(bound, [])
+    raise InputError(
+        f"The function {function!r} has no inputs. Give inputs=['x[n]', …] or window=K."
+    )
+
+
+def _reporting(options: Options, progress: Progress | None, run: str) -> Options:
+    if progress is None:
+        return options
+    return Options(
+        options.tolerance,
+        options.iterations,
+        options.dense,
+        lambda k, elbo, norm: progress(run, k, elbo, norm),
+    )
+
+
+def _factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> tuple[Fit, Elbo]:
+    parameters = free(elbo.families)
+    if starts is None:
+        starts = 1 if elbo.concave or parameters.size > SMALL else 4
+    tables = [
+        starting_tables(elbo, seed + k, 0.05 if k == 0 else 1.0) for k in range(max(starts, 1))
+    ]
+    return fit(elbo, parameters, tables, options)
+
+
+def _never_below(elbo: Elbo, fvi: Fit, avi: Fit, options: Options) -> tuple[Fit, Elbo]:
+    """F-VI restarted at A-VI's solution, whose factors it contains; the better of the two."""
+    parameters = free(elbo.families)
+    problem = problem_of(elbo, parameters)
+    old = problem.value(parameters.start(fvi.tables))
+    new = problem.value(parameters.start(avi.tables))
+    if not avi.exists or (elbo.concave and new >= old):
+        return fvi, elbo
+    again, elbo = fit(elbo, parameters, [avi.tables], options)
+    better = again if again.run.value < old else fvi
+    return Fit(
+        better.run,
+        better.tables,
+        fvi.seconds + again.seconds,
+        fvi.starts + 1,
+        max(fvi.spread, abs(again.run.value - fvi.run.value)),
+        better.note,
+    ), elbo
+
+
+@dataclass(frozen=True)
+class _Elbos:
+    """ELBOs re-evaluated with fresh common noise, and their standard errors."""
+
+    fvi: float
+    avi: float
+    fvi_error: float = 0.0
+    avi_error: float = 0.0
+    gap_error: float = 0.0
+
+
+def _fresh(elbo: Elbo, fvi: Fit, avi: Fit | None, seed: int) -> _Elbos:
+    if not elbo.sampled or not fvi.exists:
+        return _Elbos(fvi.elbo, avi.elbo if avi else float("nan"))
+    pairs = []
+    with torch.no_grad():
+        for k in range(FRESH):
+            other = elbo.with_noise(seed + 10_000 + k)
+            pairs.append(
+                [float(other(f.tables)) if f is not None and f.exists else float("nan")
+                 for f in (fvi, avi)]
+            )  # fmt: skip
+    found = np.asarray(pairs)
+    mean, error = found.mean(0), found.std(0, ddof=1) / np.sqrt(FRESH)
+    gap = (found[:, 0] - found[:, 1]).std(ddof=1) / np.sqrt(FRESH)
+    gap_error = float(gap) if np.isfinite(gap) else 0.0
+    return _Elbos(float(mean[0]), float(mean[1]), float(error[0]), float(error[1]), gap_error)
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
+
+
+def _fields(elbo: Elbo, found: Fit, value: float, error: float, smooth: bool) -> dict[str, Any]:
+    run = found.run
+    converged = run.status is Status.converged
+    return {
+        "elbo": _number(value) if found.exists else None,
+        "status": run.status.name,
+        "gradient_norm": _number(run.gradient_norm),
+        "iterations": run.iterations,
+        "seconds": found.seconds,
+        "message": " ".join(x for x in (run.status.message, found.note) if x),
+        "remaining": _number(run.remaining),
+        "certified": converged and smooth and elbo.concave and not elbo.sampled,
+        "standard_error": _number(error) or 0.0,
+        "starts": found.starts,
+        "spread": found.spread,
+    }
+
+
+def _amortized_solution(
+    elbo: Elbo,
+    found: Fit,
+    elbos: _Elbos,
+    parameters: Parametrisation,
+    function: str,
+    inputs: Mapping[str, tuple[str, ...]],
+    bound: Bound,
+) -> AmortizedSolution:
+    edges = [
+        bound.tables[name].label(int(k))
+        for name, block in parameters.blocks.items()
+        if isinstance(block, Amortized)
+        for k in block.edge_points
+    ]
+    return AmortizedSolution(
+        **_fields(elbo, found, elbos.avi, elbos.avi_error, parameters.smooth),
+        function=function,
+        inputs=tuple(sorted({t for texts in inputs.values() for t in texts})),
+        inputs_by_local=dict(inputs),
+        edges=tuple(edges),
+    )
+
+
+def _thinned(trace: tuple[float, ...]) -> tuple[float, ...]:
+    """At most `TRACE` values, the first and the last kept."""
+    if len(trace) <= TRACE:
+        return trace
+    chosen = np.unique(np.linspace(0, len(trace) - 1, TRACE).round().astype(int))
+    return tuple(trace[k] for k in chosen)
+
+
+def _provenance(bound: Bound, where: Where, seed: int) -> dict[str, Any]:
+    import avi_theory
+
+    return {
+        "seed": seed,
+        "device": str(where.device),
+        "dtype": str(where.dtype).removeprefix("torch."),
+        "data": bound.source,
+        "versions": {
+            "avi_theory": avi_theory.__version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _arrays(tables: Mapping[str, Tensor], prefix: str) -> dict[str, np.ndarray]:
+    return {f"{prefix}.{k}": v.detach().cpu().numpy() for k, v in tables.items()}
+
+
+def _saved(
+    bound: Bound,
+    fvi: Fit,
+    trained: Trained | None,
+    function: str | None,
+    seed: int,
+    where: Where,
+) -> Saved:
+    arrays = _arrays(fvi.tables, "fvi")
+    recipe: dict[str, Any] = {
+        "text": bound.model.text,
+        "name": bound.model.name,
+        "values": {k: np.asarray(v).tolist() for k, v in bound.model.values.items()},
+        "sizes": dict(bound.sizes),
+        "dtype": str(where.dtype).removeprefix("torch."),
+        "seed": seed,
+    }
+    if trained is not None:
+        arrays |= trained.arrays()
+        recipe["function"] = function or DEFAULT
+        recipe["inputs"] = {k: list(v) for k, v in trained.texts.items()}
+    for g in bound.model.givens.values():
+        if g.axes and g.value is None and g.name in bound.known:
+            arrays[f"known.{g.name}"] = by_shape(bound, g.name)
+    return Saved(arrays, recipe)
+
+
+def by_shape(bound: Bound, name: str) -> np.ndarray:
+    """A covariate's values over its index box, as data by shape are given."""
+    table = bound.tables[name]
+    box = np.full(table.box.shape, np.nan)
+    box[tuple((table.points - np.asarray(table.low, np.int64)).T)] = bound.known[name]
+    return box

@@ -1,0 +1,202 @@
+r"""Where the parameter tables come from: free tables (F-VI), or functions of inputs (A-VI).
+
+.. math:: \nu_n = \text{row } n \text{ of a free table},\quad\text{or}\quad \nu_n = f_\phi(w_n)
+
+Both are a `Parametrisation` of the same tables, so both families share one objective and one
+solver; globals are free in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avi_theory.numeric.families import Factors, Family
+from avi_theory.numeric.functions import function_named
+from avi_theory.numeric.inputs import Seen, seen
+from avi_theory.numeric.lowering import Where
+from avi_theory.spec.bound import Bound
+
+
+class Block(Protocol):
+    """The parameters behind one variable's table."""
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+
+    def table(self, p: Tensor) -> Tensor:
+        """``[P, dim, width]``."""
+
+    def start(self, table: Tensor) -> Tensor:
+        """Parameters near a table."""
+
+    def scales(self, fisher: Tensor) -> Tensor:
+        """The metric pulled back."""
+
+
+@dataclass(frozen=True)
+class Free:
+    """A table of free parameters: it ignores the inputs."""
+
+    family: Family
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return int(np.prod(self.family.shape))
+
+    def table(self, p: Tensor) -> Tensor:
+        """The parameters themselves."""
+        return p.reshape(self.family.shape)
+
+    def start(self, table: Tensor) -> Tensor:
+        """The table itself."""
+        return table.reshape(-1)
+
+    def scales(self, fisher: Tensor) -> Tensor:
+        """The Fisher information itself."""
+        return fisher.reshape(-1)
+
+
+class Amortized:
+    """A function of the inputs; points with incomplete inputs have parameters of their own."""
+
+    def __init__(self, family: Family, function: Any, inputs: Seen, where: Where) -> None:
+        self.family, self.function, self.inputs = family, function, inputs
+        inner, edge = np.flatnonzero(inputs.complete), np.flatnonzero(~inputs.complete)
+        order = np.empty(family.points, np.int64)
+        order[inner] = np.arange(len(inner))
+        order[edge] = len(inner) + np.arange(len(edge))
+        self._inner, self._edge = where.index(inner), where.index(edge)
+        self._order = where.index(order)
+        self._edges = (len(edge), family.dim, family.width)
+        self.edge_points = edge
+        self.size = function.size + int(np.prod(self._edges))
+
+    def table(self, p: Tensor) -> Tensor:
+        """The function's rows and the edges' own, in the order of the points."""
+        k = self.function.size
+        rows = self.function.table(p[:k])
+        if not self._edges[0]:
+            return rows
+        return torch.cat([rows, p[k:].reshape(self._edges)]).index_select(0, self._order)
+
+    def start(self, table: Tensor) -> Tensor:
+        """The function fitted to the inner rows, the edges as they are."""
+        edges = table.index_select(0, self._edge).reshape(-1)
+        return torch.cat([self.function.start(table.index_select(0, self._inner)), edges])
+
+    def scales(self, fisher: Tensor) -> Tensor:
+        """The metric pulled back through the function."""
+        edges = fisher.index_select(0, self._edge).reshape(-1)
+        return torch.cat([self.function.scales(fisher.index_select(0, self._inner)), edges])
+
+
+@dataclass(frozen=True, eq=False)
+class Parametrisation:
+    """A flat parameter vector for all tables.
+
+    Attributes:
+        families: of every latent.
+        blocks: by variable.
+    """
+
+    families: Mapping[str, Family]
+    blocks: Mapping[str, Block]
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(b.size for b in self.blocks.values())
+
+    @property
+    def smooth(self) -> bool:
+        """Whether Newton's method serves all its functions."""
+        return all(b.function.smooth for b in self.blocks.values() if isinstance(b, Amortized))
+
+    def _parts(self, p: Tensor) -> dict[str, Tensor]:
+        sizes = [b.size for b in self.blocks.values()]
+        return dict(zip(self.blocks, torch.split(p, sizes), strict=True))
+
+    def tables(self, p: Tensor) -> dict[str, Tensor]:
+        """Parameter tables ``[P, dim, width]`` by variable."""
+        parts = self._parts(p)
+        return {name: b.table(parts[name]) for name, b in self.blocks.items()}
+
+    def start(self, tables: Mapping[str, Tensor]) -> Tensor:
+        """Parameters near given tables."""
+        return torch.cat([b.start(tables[name]) for name, b in self.blocks.items()])
+
+    def scales(self, p: Tensor) -> Tensor:
+        """The diagonal metric: the Fisher information of q in these parameters, kept positive."""
+        with torch.no_grad():
+            tables = self.tables(p)
+            parts = [
+                b.scales(fisher(self.families[name], tables[name]))
+                for name, b in self.blocks.items()
+            ]
+        return torch.cat(parts).clamp_min(1e-12)
+
+    def part(self, p: Tensor, name: str) -> Tensor:
+        """The parameters of one variable's block."""
+        return self._parts(p)[name]
+
+
+def fisher(family: Family, table: Tensor) -> Tensor:
+    r"""The diagonal Fisher information of the factors in their parameters, ``[P, dim, width]``.
+
+    .. math:: 1/s^2 \text{ for a mean},\quad 2 \text{ for a log sd},\quad p(1-p) \text{ for a logit}
+    """
+    if family.discrete:
+        factors: Factors = family.factors(table)
+        p = factors.probability[:, None, :-1]
+        return (p * (1 - p)).clamp_min(1e-3)
+    mean = torch.exp(-2 * table[..., 1].clamp(-300, 300))
+    return torch.stack([mean, torch.full_like(mean, 2.0)], -1)
+
+
+def free(families: Mapping[str, Family]) -> Parametrisation:
+    """F-VI: every latent has its own factor."""
+    return Parametrisation(families, {name: Free(f) for name, f in families.items()})
+
+
+def amortized(
+    bound: Bound,
+    families: Mapping[str, Family],
+    inputs: Mapping[str, Sequence[str]],
+    function: str,
+    where: Where,
+    *,
+    seed: int,
+) -> Parametrisation:
+    """A-VI: each local variable has one function of its inputs; globals are free.
+
+    Args:
+        bound: the model and data.
+        families: of every latent.
+        inputs: by local variable.
+        function: ``constant``, ``affine``, ``polynomial:D``, ``table``, ``mlp:32x32``.
+        where: device and dtype.
+        seed: of the network's initial weights.
+
+    Raises:
+        InputError: an unknown function or input.
+    """
+    name = function_named(function)
+    blocks: dict[str, Block] = {}
+    for variable, f in families.items():
+        declared = bound.model.variables[variable]
+        if declared.role == "global":
+            blocks[variable] = Free(f)
+            continue
+        sees = seen(bound, declared, inputs.get(variable, ()))
+        values = sees.pooled if name.pooled else sees.values
+        built = name.build(f, values[sees.complete], where, seed)
+        blocks[variable] = Amortized(f, built, sees, where)
+    return Parametrisation(families, blocks)

@@ -1,0 +1,73 @@
+"""Factors as users read them: means, standard deviations and quantiles by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import special, stats
+from torch import Tensor
+
+from avi_theory.numeric.families import Family
+from avi_theory.results.measurement import Posterior
+from avi_theory.spec.bound import Bound
+
+LEVELS = (0.05, 0.5, 0.95)
+
+
+def summarise(
+    bound: Bound, families: Mapping[str, Family], tables: Mapping[str, Tensor]
+) -> Posterior:
+    """The posterior of every latent whose table is given."""
+    names: list[str] = []
+    columns: list[np.ndarray] = []
+    probabilities: dict[str, tuple[float, ...]] = {}
+    for name, table in tables.items():
+        family = families[name]
+        labels = _labels(bound, family)
+        names += labels
+        numbers = table.detach().cpu().double().numpy()
+        if family.discrete:
+            p = family.factors(table.detach()).probability.cpu().double().numpy()
+            columns.append(_categorical(p))
+            probabilities |= {
+                n: tuple(float(x) for x in row) for n, row in zip(labels, p, strict=True)
+            }
+        else:
+            columns.append(_continuous(family, numbers[..., 0].ravel(), numbers[..., 1].ravel()))
+    mean, sd, low, median, high = np.concatenate(columns, 1) if columns else np.zeros((5, 0))
+    return Posterior(tuple(names), mean, sd, low, median, high, probabilities)
+
+
+def _labels(bound: Bound, family: Family) -> list[str]:
+    table = bound.tables[family.name]
+    labels = [table.label(k) for k in range(table.size)]
+    if not family.vector:
+        return labels
+    return [f"{label}[{d}]" for label in labels for d in range(family.dim)]
+
+
+def _continuous(family: Family, m: np.ndarray, log_sd: np.ndarray) -> np.ndarray:
+    s = np.exp(log_sd)
+    at = [m + s * stats.norm.ppf(level) for level in LEVELS]
+    if family.kind == "Normal":
+        return np.stack([m, s, *at])
+    if family.kind == "LogNormal":
+        mean = np.exp(m + s**2 / 2)
+        return np.stack([mean, mean * np.sqrt(np.expm1(s**2)), *(np.exp(a) for a in at)])
+    nodes, weights = np.polynomial.hermite_e.hermegauss(64)
+    weights = weights / weights.sum()
+    width = family.high - family.low
+    values = family.low + width * special.expit(m[:, None] + s[:, None] * nodes)
+    mean = values @ weights
+    sd = np.sqrt(((values - mean[:, None]) ** 2) @ weights)
+    return np.stack([mean, sd, *(family.low + width * special.expit(a) for a in at)])
+
+
+def _categorical(p: np.ndarray) -> np.ndarray:
+    k = np.arange(p.shape[1])
+    mean = p @ k
+    sd = np.sqrt(np.maximum(p @ k**2 - mean**2, 0.0))
+    cumulative = np.cumsum(p, 1)
+    at = [(cumulative < level - 1e-12).sum(1).clip(max=p.shape[1] - 1) for level in LEVELS]
+    return np.stack([mean, sd, *at])

@@ -1,0 +1,81 @@
+"""Is the quadrature good enough here, and does the integral exist at all?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from avi_theory.numeric.elbo import Elbo
+from avi_theory.numeric.families import Factors
+from avi_theory.numeric.lowering import ExpectedFactor
+
+ACCURACY = 1e-10
+SUSPECT = 1e-3
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What quadrature leaves open: nothing, a stated error, or (fatal) no finite integral."""
+
+    text: str = ""
+    fatal: bool = False
+
+
+def settle(elbo: Elbo, tables: Mapping[str, Tensor]) -> tuple[Elbo, Trouble]:
+    """Halve the spacing of each rule until two spacings agree at these factors.
+
+    An expectation that keeps changing at the finest spacing does not exist: refining a rule near
+    a pole samples ever larger values.
+
+    Returns:
+        The ELBO with the rules it needs (itself if none changed), and what is left open.
+    """
+    q = elbo.marginals(tables)
+    factors, changed, left = [], False, []
+    with torch.no_grad():
+        for factor in elbo.factors:
+            settled, error, growing = _settled(factor, q, elbo.noise)
+            if growing or not math.isfinite(error):
+                return elbo, Trouble(
+                    f"The expectation of '{factor.text}' is not finite: it changes by {error:.3g} "
+                    "nats from one quadrature rule to a finer one. Its log density has a pole, or "
+                    "tails that no Normal factor can integrate.",
+                    True,
+                )
+            if error > 1e-8:
+                left.append(f"quadrature of '{factor.text}' is accurate to {error:.1g} nats")
+            changed |= settled is not factor
+            factors.append(settled)
+    if not changed:
+        return elbo, Trouble("; ".join(left))
+    return replace(elbo, factors=tuple(factors)), Trouble("; ".join(left))
+
+
+def _settled(
+    factor: ExpectedFactor, q: Mapping[str, Factors], noise: Mapping[str, Tensor]
+) -> tuple[ExpectedFactor, float, bool]:
+    """The factor with rules fine enough, the error left, and whether it grows."""
+    smooth = [i.symbol for i in factor.integrals if not i.sampled]
+    value = float(factor.value(q, noise))
+    if not smooth:
+        return factor, 0.0 if math.isfinite(value) else math.inf, False
+    errors: list[float] = []
+    while True:
+        finer = factor.refined(smooth)
+        if all(a is b for a, b in zip(finer.integrals, factor.integrals, strict=True)):
+            break
+        fine = float(finer.value(q, noise))
+        error = abs(fine - value)
+        if not math.isfinite(fine):
+            return factor, math.inf, True
+        if error <= ACCURACY * (1 + abs(fine)):
+            return factor, 0.0, False
+        errors.append(error)
+        factor, value = finer, fine
+    last = errors[-1] if errors else 0.0
+    falling = len(errors) < 2 or last < 0.6 * errors[-2]
+    return factor, last, last > SUSPECT * (1 + abs(value)) and not falling

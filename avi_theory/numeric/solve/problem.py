@@ -1,0 +1,99 @@
+"""What is minimised, how long, and how it ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+
+class Status(Enum):
+    """How a run ended; the value is what to tell the user."""
+
+    converged = "The gradient is below the tolerance."
+    stopped_early = (
+        "The iterations ran out before the gradient was below the tolerance. Allow more."
+    )
+    stalled = (
+        "No step improves the ELBO any more, although the gradient is above the tolerance; "
+        "rounding errors or a kink of the objective stop the descent here."
+    )
+    diverged = "The ELBO grows without bound or its parameters run away. Is every prior proper?"
+    non_integrable = "The expected log density is not finite, so the ELBO does not exist."
+
+    @property
+    def message(self) -> str:
+        """The explanation."""
+        return str(self.value)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A function to minimise.
+
+    Attributes:
+        objective: parameters ``[n]`` to −ELBO, in nats.
+        scales: parameters to the diagonal of a metric, ``[n]``, positive: the Fisher information
+            of q.  Gradients are measured and steps limited in it, so units do not matter.
+    """
+
+    objective: Callable[[Tensor], Tensor]
+    scales: Callable[[Tensor], Tensor]
+
+    def gradient(self, p: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """(parameters, value, gradient); with `graph` the gradient can be differentiated."""
+        p = p.detach().requires_grad_(True)
+        value = self.objective(p)
+        (g,) = torch.autograd.grad(value, p, create_graph=graph, materialize_grads=True)
+        return p, value.detach(), g
+
+    def value(self, p: Tensor) -> float:
+        """The objective, infinite where it is not a number."""
+        with torch.no_grad():
+            value = float(self.objective(p))
+        return value if math.isfinite(value) else math.inf
+
+
+@dataclass(frozen=True)
+class Options:
+    """When to stop.
+
+    Attributes:
+        tolerance: on the gradient's norm in the metric, in nats per whitened parameter.
+        iterations: of the outer loop.
+        dense: largest number of parameters for which the Hessian is formed.
+        progress: called with (iteration, ELBO, gradient norm).
+    """
+
+    tolerance: float = 1e-9
+    iterations: int = 200
+    dense: int = 150
+    progress: Callable[[int, float, float], None] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Where a run ended.
+
+    Attributes:
+        parameters: ``[n]``.
+        value: −ELBO there, nats.
+        gradient_norm: √(gᵀ D⁻¹ g) with the metric D.
+        iterations: done.
+        status: how it ended.
+        remaining: ½ gᵀ H⁻¹ g, the distance to the optimum in nats to second order; None where the
+            curvature is not positive.
+        trace: the ELBO after each iteration.
+    """
+
+    parameters: Tensor
+    value: float
+    gradient_norm: float
+    iterations: int
+    status: Status
+    remaining: float | None = None
+    trace: tuple[float, ...] = field(default_factory=tuple)

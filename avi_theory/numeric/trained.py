@@ -1,0 +1,180 @@
+"""A trained inference function: applied to new data, and judged on held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avi_theory.numeric.elbo import elbo_of
+from avi_theory.numeric.families import Family, families
+from avi_theory.numeric.functions import function_named
+from avi_theory.numeric.inputs import seen
+from avi_theory.numeric.lowering import Where
+from avi_theory.numeric.parameters import Amortized, Parametrisation
+from avi_theory.numeric.posterior import summarise
+from avi_theory.numeric.solve import Options, Problem, newton
+from avi_theory.results.measurement import Posterior
+from avi_theory.spec.bound import Bound, bind
+from avi_theory.spec.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """The function of one local variable.
+
+    Attributes:
+        texts: its inputs.
+        values: the inputs it was fitted on, ``[M, F]``; they fix how inputs are standardised.
+        function: built on them; parameters: ``[n]``.
+        pooled: whether it uses pooled inputs.
+    """
+
+    texts: tuple[str, ...]
+    values: np.ndarray
+    function: Any
+    parameters: Tensor
+    pooled: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """All inference functions of a model.
+
+    Attributes:
+        model: with its values, without the sizes of the data it was fitted on.
+        heads: by local variable.
+        where: device and dtype.
+    """
+
+    model: Model
+    heads: Mapping[str, Head]
+    where: Where
+
+    @classmethod
+    def of(
+        cls, bound: Bound, parameters: Parametrisation, p: Tensor, function: str, where: Where
+    ) -> Trained:
+        """The functions inside a fitted parametrisation."""
+        pooled = function_named(function).pooled
+        heads = {}
+        for name, block in parameters.blocks.items():
+            if isinstance(block, Amortized):
+                own = parameters.part(p, name)[: block.function.size].detach()
+                values = block.inputs.pooled if pooled else block.inputs.values
+                fitted = values[block.inputs.complete]
+                heads[name] = Head(block.inputs.texts, fitted, block.function, own, pooled)
+        return cls(without_sizes(bound.model), heads, where)
+
+    @property
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """The inputs by local variable."""
+        return {name: h.texts for name, h in self.heads.items()}
+
+    def tables(self, bound: Bound, kinds: Mapping[str, Family]) -> dict[str, Tensor]:
+        """Tables of the locals on other data; NaN where inputs are incomplete or never seen."""
+        found = {}
+        for name, head in self.heads.items():
+            sees = seen(bound, bound.model.variables[name], head.texts)
+            values = sees.pooled if head.pooled else sees.values
+            values = _like(values, head.values.shape[1])
+            table = torch.full(
+                kinds[name].shape, torch.nan, dtype=self.where.dtype, device=self.where.device
+            )
+            inner = self.where.index(np.flatnonzero(sees.complete))
+            with torch.no_grad():
+                rows = head.function.apply(head.parameters, values[sees.complete])
+            found[name] = table.index_copy(0, inner, rows)
+        return found
+
+    def infer(self, data: Any) -> Posterior:
+        """The locals' factors on new data."""
+        bound = data if isinstance(data, Bound) else bind(self.model, data)
+        kinds = families(bound)
+        return summarise(bound, kinds, self.tables(bound, kinds))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What must be saved to build the functions again."""
+        found = {}
+        for name, head in self.heads.items():
+            found[f"function.{name}.parameters"] = head.parameters.cpu().numpy()
+            found[f"function.{name}.inputs"] = head.values
+            unit = getattr(head.function, "unit", None)
+            if unit is not None:
+                found[f"function.{name}.unit"] = unit.cpu().numpy()
+        return found
+
+    @classmethod
+    def restored(
+        cls,
+        model: Model,
+        kinds: Mapping[str, Family],
+        arrays: Mapping[str, np.ndarray],
+        texts: Mapping[str, tuple[str, ...]],
+        function: str,
+        where: Where,
+        seed: int,
+    ) -> Trained:
+        """The functions from what `arrays` kept."""
+        name_of = function_named(function)
+        heads = {}
+        for name, own in texts.items():
+            values = arrays[f"function.{name}.inputs"]
+            built = name_of.build(kinds[name], values, where, seed)
+            if f"function.{name}.unit" in arrays:
+                built.unit = where.tensor(arrays[f"function.{name}.unit"])
+            p = where.tensor(arrays[f"function.{name}.parameters"])
+            heads[name] = Head(tuple(own), values, built, p, name_of.pooled)
+        return cls(model, heads, where)
+
+
+def without_sizes(model: Model) -> Model:
+    """The model without explicit sizes, so that new data tell theirs."""
+    return model.replace(values={k: v for k, v in model.values.items() if k not in model.sizes})
+
+
+def _like(values: np.ndarray, width: int) -> np.ndarray:
+    """Inputs with as many columns as the function was fitted on; sets are padded or cut."""
+    if values.shape[1] >= width:
+        return values[:, :width]
+    return np.pad(values, ((0, 0), (0, width - values.shape[1])))
+
+
+def held_out(
+    trained: Trained, data: Any, tables: Mapping[str, Tensor], options: Options
+) -> dict[str, Any]:
+    """The amortization gap on held-out data, globals kept as they were fitted.
+
+    Args:
+        trained: the inference functions.
+        data: the held-out data.
+        tables: of the fitted factors, for the globals.
+        options: of the solver that fits the free locals.
+
+    Returns:
+        ``gap`` in nats, ``latents`` it covers, ``status`` of the free locals' fit.  Points whose
+        inputs are incomplete keep their free factors in both.
+    """
+    bound = data if isinstance(data, Bound) else bind(trained.model, data, require_data=True)
+    elbo = elbo_of(bound, trained.where)
+    names = list(trained.heads)
+    fixed = {n: t for n, t in tables.items() if n not in names}
+    shapes = [elbo.families[n].shape for n in names]
+    sizes = [int(np.prod(s)) for s in shapes]
+
+    def split(p: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(p, sizes)
+        return {n: x.reshape(s) for n, x, s in zip(names, parts, shapes, strict=True)}
+
+    amortized = trained.tables(bound, elbo.families)
+    start = torch.cat([torch.nan_to_num(amortized[n], nan=0.0).reshape(-1) for n in names])
+    problem = Problem(lambda p: -elbo({**fixed, **split(p)}), torch.ones_like)
+    run = newton(problem, start, options)
+    free = split(run.parameters)
+    filled = {n: torch.where(torch.isnan(t), free[n], t) for n, t in amortized.items()}
+    gap = float(elbo({**fixed, **free}) - elbo({**fixed, **filled}))
+    return {"gap": gap, "latents": bound.latents, "status": run.status.name}

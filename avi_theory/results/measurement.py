@@ -1,0 +1,240 @@
+r"""What was measured: the factorized and the amortized optimum, with certificates.
+
+.. math:: \text{measured amortization gap} = \mathrm{ELBO}(\text{F-VI}) - \mathrm{ELBO}(\text{A-VI})
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from avi_theory.errors import InputError
+from avi_theory.results import views
+from avi_theory.results.base import Result
+
+FORMAT = "avi-theory measurement 1"
+
+
+@dataclass(frozen=True)
+class Solution(Result):
+    """Where one family arrived.
+
+    Attributes:
+        elbo: in nats; None where it does not exist.
+        status: converged, stopped_early, stalled, diverged or non_integrable.
+        gradient_norm: √(gᵀD⁻¹g) in the Fisher metric D of q (Euclidean for networks), in nats per
+            whitened parameter.
+        iterations, seconds: spent.
+        message: what the status means here and what to do.
+        remaining: ½ gᵀH⁻¹g, the distance to the optimum in nats to second order; None unknown.
+        certified: whether the optimum is known to be the only one of its family.
+        standard_error: of the ELBO, in nats; 0 where no term is sampled.
+        starts: how many starting points were tried; spread: between the best and the worst
+            optimum they led to, in nats.
+    """
+
+    elbo: float | None
+    status: str
+    gradient_norm: float | None
+    iterations: int
+    seconds: float
+    message: str = ""
+    remaining: float | None = None
+    certified: bool = False
+    standard_error: float = 0.0
+    starts: int = 1
+    spread: float = 0.0
+
+
+@dataclass(frozen=True)
+class AmortizedSolution(Solution):
+    """Where A-VI arrived, with what function of what.
+
+    Attributes:
+        function: the class, e.g. ``affine``.
+        inputs: all inputs; inputs_by_local: those of each local variable.
+        edges: points with incomplete inputs, which have factors of their own.
+    """
+
+    function: str = "none"
+    inputs: tuple[str, ...] = ()
+    inputs_by_local: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    edges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior(Result):
+    """A factorized posterior by name: ``posterior["z[3]"]``.
+
+    Attributes:
+        names: of every scalar latent, e.g. ``z[3]``, ``mu``.
+        mean, sd: of its factor (of the category number, where it is discrete).
+        low, median, high: the 5, 50 and 95 % quantiles.
+        probabilities: of each category, for discrete latents, by name.
+    """
+
+    names: tuple[str, ...]
+    mean: np.ndarray
+    sd: np.ndarray
+    low: np.ndarray
+    median: np.ndarray
+    high: np.ndarray
+    probabilities: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        """Mean, sd and quantiles of one latent.
+
+        Raises:
+            InputError: no latent of that name.
+        """
+        from avi_theory.errors import nearest
+
+        plain = name.replace(" ", "")
+        if plain not in self.names:
+            raise InputError(f"There is no latent {name!r}. {nearest(plain, self.names)}".strip())
+        k = self.names.index(plain)
+        found = {
+            "mean": float(self.mean[k]),
+            "sd": float(self.sd[k]),
+            "q05": float(self.low[k]),
+            "q50": float(self.median[k]),
+            "q95": float(self.high[k]),
+        }
+        if plain in self.probabilities:
+            return {**found, "probabilities": self.probabilities[plain]}
+        return found
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __str__(self) -> str:
+        width = max((len(n) for n in self.names), default=4)
+        head = f"{'':{width}}  {'mean':>10} {'sd':>10} {'5 %':>10} {'50 %':>10} {'95 %':>10}"
+        rows = zip(self.names, self.mean, self.sd, self.low, self.median, self.high, strict=True)
+        lines = [f"{n:{width}}  " + " ".join(f"{v:10.5g}" for v in values) for n, *values in rows]
+        return "\n".join([head, *lines])
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """What `Measurement.save` keeps beside the answer: arrays and how to use them again."""
+
+    arrays: Mapping[str, np.ndarray]
+    recipe: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement(Result):
+    """Both variational solutions of one model on one data set.
+
+    Attributes:
+        model: its name.
+        fvi: the factorized solution.
+        avi: the amortized one, None where none was asked for.
+        latents: the number of scalar coordinates of all locals.
+        standard_error: of the gap, from fresh common random numbers; 0 where nothing is sampled.
+        methods: statement to how its expectation is computed: exact, quadrature or monte carlo.
+        log_evidence: value (nats, None if unknown), method, standard_error.
+        holdout: on held-out data, the gap and the number of latents; None if none were held out.
+        provenance: seed, device, dtype, data, versions.
+        traces: per run (``fvi``, ``avi``), ELBOs along the way; not in the JSON.
+    """
+
+    model: str
+    fvi: Solution
+    avi: AmortizedSolution | None
+    latents: int
+    standard_error: float
+    methods: Mapping[str, str]
+    log_evidence: Mapping[str, Any]
+    holdout: Mapping[str, Any] | None
+    provenance: Mapping[str, Any]
+    traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
+    saved: Saved | None = field(default=None, repr=False)
+    summary: Posterior | None = field(default=None, repr=False)
+    apply: Callable[[Any], Posterior] | None = field(default=None, repr=False)
+
+    @property
+    def gap(self) -> float | None:
+        """The measured amortization gap in nats; None where one of the runs has no ELBO."""
+        if self.avi is None or self.fvi.elbo is None or self.avi.elbo is None:
+            return None
+        return self.fvi.elbo - self.avi.elbo
+
+    def posterior(self) -> Posterior:
+        """Means, sds and quantiles of F-VI's factors, by name.
+
+        Raises:
+            InputError: the ELBO does not exist, so there is no posterior.
+        """
+        if self.summary is None:
+            raise InputError(f"{self.model} has no posterior: {self.fvi.message}")
+        return self.summary
+
+    def infer(self, data: Any) -> Posterior:
+        """The trained inference function applied to new data.
+
+        Points whose inputs are incomplete get NaN: their factors were their own.
+
+        Args:
+            data: as for `measure`.
+
+        Raises:
+            InputError: no inference function was trained.
+            DataError: data that do not fit the model.
+        """
+        if self.apply is None:
+            raise InputError(
+                "No inference function was trained. Measure again with function= and inputs=."
+            )
+        return self.apply(data)
+
+    def save(self, path: str | Path) -> Path:
+        """Write one safetensors file with a JSON header; complete or not at all.
+
+        Raises:
+            InputError: the path cannot be written, or there is nothing to save.
+        """
+        from safetensors.numpy import save
+
+        if self.saved is None:
+            raise InputError(f"{self.model} has no solution to save: {self.fvi.message}")
+        path = Path(path)
+        header = {
+            "format": FORMAT,
+            "answer": self.to_json(),
+            "recipe": json.dumps(dict(self.saved.recipe), ensure_ascii=False),
+            "traces": json.dumps({k: list(v) for k, v in self.traces.items()}),
+        }
+        content = save({k: np.ascontiguousarray(v) for k, v in self.saved.arrays.items()}, header)
+        try:
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        except OSError as e:
+            raise InputError(
+                f"The measurement cannot be saved at {path}: {e.strerror}. Choose another path."
+            ) from e
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(name).replace(path)
+        except OSError as e:
+            Path(name).unlink(missing_ok=True)
+            raise InputError(f"The measurement cannot be saved at {path}: {e.strerror}.") from e
+        return path
+
+    def plot(self, name: str | None = None) -> Any:
+        """A matplotlib figure of the two runs."""
+        return views.as_figure(self, name)
+
+    def __str__(self) -> str:
+        return views.as_text(self)
+
+    def _repr_html_(self) -> str:
+        return views.as_html(self)
