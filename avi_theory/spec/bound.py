@@ -149,7 +149,8 @@ def bind(model: Model, source: Any = None, *, require_data: bool = False) -> Bou
                 present[variable.name] = mask
             _check_support(model, variable, values[mask], sizes)
     missing = [v.name for v in model.observed if v.name not in known]
-    if missing and (require_data or raw.columns):
+    partial = any(v.name in known for v in model.observed)
+    if missing and (require_data or partial):
         raise DataError(
             f"The data ({raw.source}) have no column {missing[0]!r} for the observed variable "
             f"{model.variables[missing[0]]}. "

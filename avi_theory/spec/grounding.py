@@ -269,7 +269,7 @@ class _Grounder:
             )
         if role == "observed" and known is None and not self.generative:
             raise DataError(
-                f"The observed variable {name} has no data. Give --data FILE, or simulate."
+                f"The observed variable {name!r} has no data. Give --data FILE, or simulate."
             )
         subs = subscripts_of(atom)
         if isinstance(declared, Given) and not declared.axes:
