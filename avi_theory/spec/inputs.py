@@ -117,7 +117,7 @@ def _window_of(bound: Bound, local: Variable, half_width: int) -> list[str]:
     model, letters = bound.model, list(local.letters)
     if not letters:
         return [_whole(o) for o in model.observed]
-    running = _running_letter(model, local)
+    running = running_letter(model, local)
     extent = int(np.ptp(bound.tables[local.name].points[:, letters.index(running)])) + 1
     if 2 * half_width + 1 > extent:
         raise InputError(
@@ -146,7 +146,7 @@ def _whole(variable: Variable) -> str:
     )
 
 
-def _running_letter(model: Model, local: Variable) -> str:
+def running_letter(model: Model, local: Variable) -> str:
     """The letter along which a statement steps (``z[t-1]``), else the last one."""
     for density in model.densities:
         if density.variable != local.name:

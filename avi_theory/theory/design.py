@@ -67,6 +67,16 @@ def variance_cost(diagonal: np.ndarray, classes: np.ndarray) -> float:
     return float(cost) if len(np.unique(diagonal)) > 1 and np.any(size > 1) else 0.0
 
 
+def clean(gap: float, latents: int) -> float:
+    """The gap without rounding errors of a sum over all latents: no negative, no spurious zero.
+
+    Example:
+        >>> clean(-1e-14, 10), clean(0.5, 10)
+        (0.0, 0.5)
+    """
+    return 0.0 if gap < 1e-12 * latents else gap
+
+
 def monomials(values: np.ndarray, degree: int) -> np.ndarray:
     """All monomials of total degree at most `degree` of the columns, the constant first.
 

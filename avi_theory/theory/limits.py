@@ -1,11 +1,280 @@
-"""Limits per latent as the size grows."""
+"""The gap per latent as the size grows, where the model looks the same at every interior point."""
 
 from __future__ import annotations
 
-from avi_theory.theory.moments import Draws
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sympy import Symbol
+
+from avi_theory.errors import AviError
+from avi_theory.spec import inputs as spec_inputs
+from avi_theory.spec.bound import Bound, bind
+from avi_theory.spec.model import Model, Variable
+from avi_theory.theory.design import clean, variance_cost
+from avi_theory.theory.features import Columns, columns
+from avi_theory.theory.forms import NotQuadratic
+from avi_theory.theory.gaussian import Joint, joint
+from avi_theory.theory.moments import Draws, Improper, draws_at
 from avi_theory.theory.question import Question
+from avi_theory.theory.spectral import Filter, NoLimit, Stencil, limit
+
+SIZES = (48, 192)
+"""Sizes at which the interior is looked at; the second where a window does not fit the first."""
+SAME = 1e-9
 
 
-def population_limit(question: Question, draws: Draws) -> tuple[float | None, tuple[str, ...]]:
-    """The limit and remarks."""
+def population_limit(question: Question, theta: np.ndarray) -> tuple[float | None, tuple[str, ...]]:
+    """The population gap per latent as N → ∞, in nats, with remarks; None without a limit.
+
+    With globals it is the limit of known θ: q(θ) concentrates, and what it moves is O(1) in total.
+    """
+    size = growing_size(question.bound.model)
+    if size is None:
+        return None, ()
+    for length in SIZES:
+        try:
+            interior = Interior.of(question, size, length, theta)
+            return interior.limit()
+        except _DoesNotFit:
+            continue
+        except NoLimit as e:
+            return None, (f"No limit per latent: {e}.",)
+        except (AviError, NotQuadratic, Improper):
+            return None, ()
     return None, ()
+
+
+def growing_size(model: Model) -> str | None:
+    """The size along which all locals and observations grow, if there is one and it is alone."""
+    found: set[str] = set()
+    for v in model.locals:
+        if not v.axes:
+            return None
+        found |= _symbols(v.axes[_axis(model, v)].high)
+    if len(found) != 1:
+        return None
+    name = found.pop()
+    for v in (*model.locals, *model.observed):
+        if sum(name in _symbols(a.high) for a in v.axes) != 1:
+            return None
+    fixed = [a for g in model.globals for a in g.axes]
+    fixed += [a for g in model.givens.values() for a in g.axes]
+    grown = any(name in _symbols(a.high) for a in fixed)
+    return None if grown or name not in model.sizes else name
+
+
+def _axis(model: Model, v: Variable) -> int:
+    return v.letters.index(spec_inputs.running_letter(model, v))
+
+
+def _symbols(end: object) -> set[str]:
+    return {s.name for s in getattr(end, "free_symbols", ()) if isinstance(s, Symbol)}
+
+
+class _DoesNotFit(Exception):
+    """The inputs of the middle position reach outside the series."""
+
+
+@dataclass(frozen=True, eq=False)
+class Interior:
+    """The middle of a model at a convenient size.
+
+    Attributes:
+        question: whose inputs and functions are meant.
+        draws: the distribution of the data at that size.
+        bound: the model at that size.
+        step, component: of each coordinate of y = (z, x): its position along the growing index,
+            and which of the series it belongs to.
+        names: of the components' variables and coordinates, latents first.
+    """
+
+    question: Question
+    draws: Draws
+    bound: Bound
+    step: np.ndarray
+    component: np.ndarray
+    latents: int
+
+    @classmethod
+    def of(cls, question: Question, size: str, length: int, theta: np.ndarray) -> Interior:
+        """Bind the model at a size and sort its coordinates into series."""
+        model = question.bound.model
+        at = model.replace(values={**model.values, **_other_sizes(question, size), size: length})
+        bound = bind(at)
+        found = joint(bound)
+        draws = draws_at(found, theta)
+        step, component = _series(found, size)
+        latents = len(np.unique(component[: draws.locals]))
+        return cls(question, draws, bound, step, component, latents)
+
+    @property
+    def middle(self) -> int:
+        """The position that stands for all."""
+        steps = self.step
+        return int((steps.min() + steps.max()) // 2)
+
+    def limit(self) -> tuple[float | None, tuple[str, ...]]:
+        """Nats per latent, with remarks."""
+        stencil = self.stencil()
+        if stencil is None:
+            return None, ()
+        per_step, _ = limit(stencil, self.filters())
+        scales = self._scales()
+        remarks = []
+        rate = stencil.decay()
+        if rate is not None:
+            remarks.append(
+                f"Influence decays by ρ = {rate:.6g} per position: each further neighbour on both "
+                f"sides shrinks the limit by about ρ² = {rate**2:.3g}."
+            )
+        return clean((per_step + scales) / self.latents, 1), tuple(remarks)
+
+    def stencil(self) -> Stencil | None:
+        """The interior's precision, or None where it differs between interior positions."""
+        middle = self.middle
+        rows = [self._row_blocks(middle + k) for k in (-2, 0, 3)]
+        if not all(_equal(rows[0], r) for r in rows[1:]):
+            return None
+        found = Stencil(rows[1], self.latents)
+        # A stationary process forgets its ends, a random walk with drift does not settle.
+        level = self._pull if found.unit_root is None else self.draws.mean
+        near = [level[self._at(middle + k)] for k in (-2, 0, 3)]
+        same = all(np.allclose(near[0], m, rtol=1e-6, atol=1e-6) for m in near[1:])
+        return found if same else None
+
+    @property
+    def _pull(self) -> np.ndarray:
+        """The linear term of y = (z, x) at the given θ."""
+        joint_, g = self.draws.joint, self.draws.globals
+        return np.asarray(joint_.linear[g:] - joint_.precision[g:, :g] @ self.draws.theta_mean)
+
+    def _at(self, step: int) -> np.ndarray:
+        """The coordinates of y at a position, in the order of components."""
+        found = np.flatnonzero(self.step == step)
+        return found[np.argsort(self.component[found])]
+
+    def _row_blocks(self, step: int) -> dict[int, np.ndarray]:
+        rows = self.draws.precision[self._at(step)].tocoo()
+        size = int(self.component.max()) + 1
+        blocks: dict[int, np.ndarray] = {}
+        for r, c, value in zip(rows.row, rows.col, rows.data, strict=True):
+            offset = int(self.step[c] - step)
+            blocks.setdefault(offset, np.zeros((size, size)))[r, self.component[c]] += value
+        return blocks
+
+    def _scales(self) -> float:
+        """The price per step of one scale for series that share a function."""
+        diagonal = self.draws.joint.posterior.diagonal
+        at = self._at(self.middle)
+        at = at[at < self.draws.locals]
+        classes = np.arange(len(at)) if self.question.per_position else self._functions()
+        return variance_cost(diagonal[at], classes)
+
+    def _functions(self) -> np.ndarray:
+        """Which function each latent component belongs to."""
+        found = []
+        for coordinate in self._at(self.middle):
+            if coordinate < self.draws.locals:
+                found.append(self._named(int(coordinate)))
+        _, inverse = np.unique(np.asarray(found), axis=0, return_inverse=True)
+        return np.asarray(inverse).reshape(-1)
+
+    def _named(self, coordinate: int) -> tuple[int, int]:
+        start = 0
+        for number, v in enumerate(self.bound.model.locals):
+            dim = self.bound.dim(v)
+            size = self.bound.tables[v.name].size * dim
+            if coordinate < start + size:
+                return number, (coordinate - start) % dim
+            start += size
+        raise IndexError(coordinate)
+
+    def filters(self) -> list[Filter]:
+        """The random inputs of the middle position as filters, one per coefficient."""
+        shown = {
+            v.name: columns(self.bound, v, self._resolved(v), self.draws.joint)
+            for v in self.bound.model.locals
+        }
+        gathered: dict[tuple[int, ...], dict[tuple[int, int, int], float]] = {}
+        functions = self._functions()
+        start = 0
+        for number, v in enumerate(self.bound.model.locals):
+            dim, c = self.bound.dim(v), shown[v.name]
+            points = np.arange(len(c.offset))
+            for k in range(dim):
+                coordinates = start + points * dim + k
+                here = points[self.step[coordinates] == self.middle]
+                for p in here:
+                    latent = int(self.component[coordinates[p]])
+                    own = latent if self.question.per_position else -1
+                    self._collect(gathered, c, int(p), latent, (number, k, own))
+            start += len(points) * dim
+        assert len(functions) == self.latents
+        return list(gathered.values())
+
+    def _resolved(self, v: Variable) -> tuple[spec_inputs.Input, ...]:
+        if self.question.function.degree == 0:
+            return ()
+        return spec_inputs.resolve(self.bound, v, self.question.inputs[v.name])
+
+    def _collect(
+        self,
+        gathered: dict[tuple[int, ...], dict[tuple[int, int, int], float]],
+        c: Columns,
+        point: int,
+        latent: int,
+        function: tuple[int, ...],
+    ) -> None:
+        if np.isnan(c.offset[point]).any():
+            raise _DoesNotFit
+        for e in np.flatnonzero(c.point == point):
+            if c.source[e] < 0:
+                if self._wanders():
+                    raise NoLimit("a mean over a random walk has no limit")
+                continue  # a mean over all data tends to a constant
+            coordinate = int(c.source[e]) + self.draws.locals
+            observed = int(self.component[coordinate]) - self.latents
+            offset = int(self.step[coordinate]) - self.middle
+            column = gathered.setdefault((*function, int(c.column[e])), {})
+            key = (latent, observed, offset)
+            column[key] = column.get(key, 0.0) + float(c.weight[e])
+
+    def _wanders(self) -> bool:
+        stencil = self.stencil()
+        return stencil is not None and stencil.unit_root is not None
+
+
+def _other_sizes(question: Question, size: str) -> Mapping[str, int]:
+    sizes = question.bound.sizes
+    return {k: v for k, v in sizes.items() if k != size and k in question.bound.model.sizes}
+
+
+def _equal(a: Mapping[int, np.ndarray], b: Mapping[int, np.ndarray]) -> bool:
+    if set(a) != set(b):
+        return False
+    return all(np.allclose(a[k], b[k], rtol=SAME, atol=SAME * np.abs(a[k]).max()) for k in a)
+
+
+def _series(found: Joint, size: str) -> tuple[np.ndarray, np.ndarray]:
+    """Position along the growing index, and number of the series, of each coordinate of y."""
+    bound, layout = found.form.layout.bound, found.form.layout
+    keys: dict[tuple[object, ...], int] = {}
+    steps, series = [], []
+    for v in (*bound.model.locals, *bound.model.observed):
+        if v.name not in layout.offsets:
+            continue
+        axis = next(k for k, a in enumerate(v.axes) if size in _symbols(a.high))
+        points, dim = bound.tables[v.name].points, bound.dim(v)
+        others = np.delete(points, axis, 1)
+        block = layout.block(v.name)
+        chosen = np.arange(block.start, block.stop)
+        if v.role == "observed":
+            chosen = np.intersect1d(chosen, found.drawn)
+        for coordinate in chosen - block.start:
+            p, k = divmod(int(coordinate), dim)
+            key = (v.name, *others[p].tolist(), k)
+            steps.append(int(points[p, axis]))
+            series.append(keys.setdefault(key, len(keys)))
+    return np.asarray(steps), np.asarray(series)

@@ -224,7 +224,7 @@ class Moments:
         lengths = np.diff(starts)
         w = matrix.tocoo()
         work = lengths[w.row] * lengths[w.col]
-        bounds = np.searchsorted(np.cumsum(work), np.arange(0, work.sum(), CHUNK))
+        bounds = np.searchsorted(np.cumsum(work), np.arange(0, max(work.sum(), 1), CHUNK))
         total = sparse.csr_matrix((d.width, d.width))
         for low, high in zip(bounds, [*bounds[1:], len(work)], strict=True):
             n, m, value = w.row[low:high], w.col[low:high], w.data[low:high]

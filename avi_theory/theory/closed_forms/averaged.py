@@ -30,16 +30,6 @@ class TooLarge(Exception):
     """A dense system that would not fit."""
 
 
-def clean(gap: float, latents: int) -> float:
-    """The gap without rounding errors of a sum over all latents: no negative, no spurious zero.
-
-    Example:
-        >>> clean(-1e-14, 10), clean(0.5, 10)
-        (0.0, 0.5)
-    """
-    return 0.0 if gap < 1e-12 * latents else gap
-
-
 @dataclass(frozen=True, eq=False)
 class Average:
     """The averaged problem for one design.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from avi_theory.theory.design import Design, dataset_design, variance_cost
+from avi_theory.theory.design import Design, clean, dataset_design, variance_cost
 from avi_theory.theory.features import columns
 from avi_theory.theory.gaussian import Posterior
 from avi_theory.theory.linalg import Factor
@@ -79,7 +79,7 @@ class GaussianDataset:
             "position with missing inputs has its own."
         )
         return Answer(
-            gap,
+            clean(gap, bound.latents),
             "exact",
             (scale, "The model is linear-Gaussian: the optimum is unique."),
             "least squares in the Λ-norm (THEORY, section 3)",

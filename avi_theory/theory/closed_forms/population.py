@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from avi_theory.results.prediction import Kind
-from avi_theory.theory.closed_forms.averaged import Average, TooLarge, clean
-from avi_theory.theory.design import averaged_design
+from avi_theory.theory.closed_forms.averaged import Average, TooLarge
+from avi_theory.theory.design import averaged_design, clean
 from avi_theory.theory.features import columns
 from avi_theory.theory.gaussian import Joint
 from avi_theory.theory.limits import population_limit
@@ -47,7 +47,7 @@ class GaussianPopulation:
             "upper"
         )  # fmt: skip
         words = [*assumptions, *describe(question, kind)]
-        limit, remark = population_limit(question, draws)
+        limit, remark = population_limit(question, theta)
         return Answer(total, kind, (*words, *remark), REFERENCE, limit)
 
 

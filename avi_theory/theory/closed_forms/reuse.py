@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from avi_theory.results.prediction import Kind
-from avi_theory.theory.closed_forms.averaged import TooLarge, clean
+from avi_theory.theory.closed_forms.averaged import TooLarge
 from avi_theory.theory.closed_forms.population import averaged, describe
+from avi_theory.theory.design import clean
 from avi_theory.theory.gaussian import Joint
 from avi_theory.theory.moments import Improper, draws_from_prior
 from avi_theory.theory.question import Answer, Question
