@@ -73,6 +73,9 @@ def write(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:
             with os.fdopen(handle, "wb") as out:
                 out.write(content)
             Path(temporary).chmod(0o666 & ~_umask())  # mkstemp makes private files
+        for _, target in waiting:
+            if target.is_dir():
+                raise IsADirectoryError(f"{target} is a folder")
         for temporary_path, target in waiting:
             temporary_path.replace(target)
     except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 
 import typer
@@ -17,7 +17,9 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 # typer brings its own copy of click; this is the base of all its usage errors in every version.
-USAGE_ERROR = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+USAGE_ERROR: type[Exception] = next(
+    c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"
+)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -41,9 +43,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return _finish(work)
 
 
-def _finish(work: object) -> int:
+def _finish(work: Callable[[], object]) -> int:
     try:
-        found = work()  # type: ignore[operator]
+        found = work()
         if isinstance(found, Answer):
             found.show()
             return found.code

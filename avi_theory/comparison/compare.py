@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from avi_theory.comparison.ladder import Evidence, Known, generalization, ladder
 from avi_theory.comparison.outcome import Run, judge
+from avi_theory.errors import InputError
 from avi_theory.results.comparison import Amortization, Comparison, Rung
 
 if TYPE_CHECKING:
-    from avi_theory.results.measurement import Measurement
+    from avi_theory.results.measurement import Measurement, Solution
     from avi_theory.results.prediction import Prediction
     from avi_theory.results.report import Report
 
@@ -41,33 +43,48 @@ def compare(report: Report, predictions: Predictions, measurement: Measurement) 
 
     Returns:
         The ladder of gaps (nats), and the outcome.
+
+    Raises:
+        InputError: a measurement without A-VI.
     """
-    found = measurement.to_dict()
-    fvi, avi = _run(found["fvi"]), _run(found["avi"])
-    error = float(found.get("standard_error") or 0.0)
-    of_class = predictions.of_class
+    if measurement.avi is None:
+        raise InputError(
+            f"The measurement of {measurement.model} holds no A-VI, so there is nothing to compare."
+            " Measure again with a function."
+        )
+    fvi, avi = _run(measurement.fvi), _run(measurement.avi)
+    error, of_class = measurement.standard_error, predictions.of_class
+    gap = fvi.elbo - avi.elbo
     gaps = ladder(
         fvi,
         avi,
-        evidence=_evidence(found["log_evidence"]),
+        evidence=_evidence(measurement.log_evidence),
         conditioning=_known(predictions.of_inputs),
         of_class=_known(of_class),
-        class_name=str(found["avi"]["function"]),
+        class_name=measurement.avi.function,
         standard_error=error,
-        remark=population_remark(report, predictions.population, found["avi"]["inputs"]),
+        by_theory=predictions.of_inputs.approximation_gap,
+        remark=population_remark(report, predictions.population, measurement.avi.inputs),
     )
     outcome = judge(
-        fvi, avi, of_class.gap, of_class.kind, latents=of_class.latents, standard_error=error
+        fvi,
+        avi,
+        of_class.gap,
+        of_class.kind,
+        latents=measurement.latents,
+        standard_error=error,
     )
     return Comparison(
         model=measurement.model,
-        fvi=found["fvi"],
-        avi=found["avi"],
-        gaps={**gaps, "generalization": _generalization(found)},
-        amortization=Amortization(fvi.elbo - avi.elbo, error, of_class.gap, of_class.kind, outcome),
-        log_evidence=found["log_evidence"],
-        provenance=found["provenance"],
-        traces=getattr(measurement, "traces", {}),
+        fvi=measurement.fvi.to_dict(),
+        avi=measurement.avi.to_dict(),
+        gaps={**gaps, "generalization": _generalization(measurement, gap)},
+        amortization=Amortization(
+            gap if math.isfinite(gap) else None, error, of_class.gap, of_class.kind, outcome
+        ),
+        log_evidence=dict(measurement.log_evidence),
+        provenance=dict(measurement.provenance),
+        measurement=measurement,
     )
 
 
@@ -99,12 +116,11 @@ def population_remark(
     return "population value: not known"
 
 
-def _run(found: Mapping[str, Any]) -> Run:
-    elbo = found["elbo"]
+def _run(solution: Solution) -> Run:
     return Run(
-        float("nan") if elbo is None else float(elbo),
-        found.get("remaining"),
-        bool(found.get("certified")) and found["status"] == "converged",
+        math.nan if solution.elbo is None else solution.elbo,
+        solution.remaining,
+        solution.certified and solution.status == "converged",
     )
 
 
@@ -112,9 +128,10 @@ def _evidence(found: Mapping[str, Any]) -> Evidence:
     return Evidence(found["value"], str(found["method"]), float(found["standard_error"] or 0.0))
 
 
-def _generalization(found: Mapping[str, Any]) -> Rung:
-    held = found.get("holdout")
+def _generalization(measurement: Measurement, fitted: float) -> Rung:
+    held = measurement.holdout
     if not held:
         return Rung.unknown("no data were held out; --holdout FRACTION measures it")
-    fitted = float(found["fvi"]["elbo"]) - float(found["avi"]["elbo"])
-    return generalization(fitted, held["gap"], (found["latents"], held["latents"]))
+    if held.get("gap") is None or not math.isfinite(fitted):
+        return Rung.unknown(str(held.get("reason") or "a gap could not be measured"))
+    return generalization(fitted, float(held["gap"]), (measurement.latents, int(held["latents"])))

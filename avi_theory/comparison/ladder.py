@@ -57,6 +57,7 @@ def ladder(
     of_class: Known,
     class_name: str,
     standard_error: float = 0.0,
+    by_theory: float | None = None,
     remark: str = "",
 ) -> Mapping[str, Rung]:
     """The four rungs that add up to log p(x) − ELBO(A-VI), as far as they are known.
@@ -69,19 +70,23 @@ def ladder(
         of_class: the dataset gap of the best function in the class.
         class_name: the class, in words.
         standard_error: of ELBO(F-VI) − ELBO(A-VI), in nats.
+        by_theory: the approximation gap in nats where theory knows it, for want of log p(x).
         remark: added to the conditioning rung's ``how``: its population value.
     """
     known = conditioning.value if conditioning.kind != "none" else None
     how = _joined(conditioning.how, remark)
     first = Rung.unknown(how) if known is None else Rung(known, 0.0, conditioning.kind, how)
     lower = avi_rungs(fvi, avi, first, of_class, class_name, standard_error)
-    return {"approximation": approximation(fvi, evidence), "conditioning": first, **lower}
+    top = approximation(fvi, evidence, by_theory)
+    return {"approximation": top, "conditioning": first, **lower}
 
 
-def approximation(fvi: Run, evidence: Evidence) -> Rung:
+def approximation(fvi: Run, evidence: Evidence, by_theory: float | None = None) -> Rung:
     """log p(x) − F*: what the factorized family costs, amortized or not."""
-    if evidence.value is None:
-        return Rung.unknown(f"log p(x) is not known: {evidence.method}")
+    if evidence.value is None and by_theory is not None:
+        return Rung(by_theory, 0.0, "exact", "by theory; log p(x) itself was not computed")
+    if evidence.value is None or not math.isfinite(fvi.elbo):
+        return Rung.unknown(f"log p(x) − ELBO(F-VI) has no value: {evidence.method}")
     how = f"log p(x) ({evidence.method}) − ELBO(F-VI)"
     if not fvi.certified:
         how += "; F-VI's optimum is not known to be the only one, a better one would make it less"

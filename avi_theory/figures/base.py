@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from avi_theory.results.base import Result
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "axes.titlesize": 9.5,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from avi_theory.figures.base import AVI, FVI, Drawing
 from avi_theory.figures.panels import bars
+from avi_theory.results.prediction import Prediction
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _draw(figure: Figure, found: Any) -> None:
+def _draw(figure: Figure, found: Prediction) -> None:
     axes = figure.subplots()
     bars(
         axes,
@@ -27,7 +28,7 @@ def _draw(figure: Figure, found: Any) -> None:
 GAP = Drawing(
     "gap",
     "The predicted gaps, in nats over all latents.",
-    lambda result: type(result).__name__ == "Prediction",
+    lambda result: isinstance(result, Prediction),
     _draw,
     (6.4, 2.2),
 )

@@ -15,7 +15,7 @@ COLOURS = {"approximation": FVI, "conditioning": GREY, "capacity": PALE, "traini
 
 
 def _draw(figure: Figure, found: Comparison) -> None:
-    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.15, 1))[0]
     rungs, point = left.subplots(2, 1, height_ratios=(2.4, 1))
     course = right.subplots()
     bars(
@@ -31,7 +31,7 @@ def _draw(figure: Figure, found: Comparison) -> None:
     size = abs(found.fvi["elbo"] or 0.0)
     agreement(point, gap.measured, gap.standard_error, gap.predicted, gap.kind, size)
     point.set_title(f"theory and measurement: {gap.outcome.replace('_', ' ')}")
-    kept = getattr(found.measurement, "traces", None) or {}
+    kept = found.measurement.traces if found.measurement is not None else {}
     traces(course, kept, gap.predicted)
     course.set_title(f"the two fits; q(z) = f({', '.join(found.avi['inputs'])})")
 

@@ -88,7 +88,8 @@ def agreement(
         axes.axvline(predicted, 0, 0.68, color=THEORY, linestyle="--", linewidth=1.4, label=label)
         if kind in ("upper", "lower"):
             edge = axes.get_xlim()[0 if kind == "upper" else 1]
-            axes.axvspan(*sorted((predicted, edge)), 0, 0.68, color=PALE, alpha=0.6, linewidth=0)
+            left, right = sorted((predicted, edge))
+            axes.axvspan(left, right, 0, 0.68, color=PALE, alpha=0.6, linewidth=0)
     if measured is not None:
         axes.errorbar(
             measured,
@@ -105,15 +106,9 @@ def agreement(
     axes.set_ylim(-1, 1)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.xaxis.set_major_locator(_few_ticks())
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel("amortization gap (nats)")
     axes.legend(loc="upper center", ncols=2, handlelength=1.6)
-
-
-def _few_ticks() -> object:
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4)
 
 
 def traces(axes: Axes, found: Mapping[str, Sequence[float]], gap: float | None = None) -> None:

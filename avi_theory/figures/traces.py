@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from avi_theory.figures.base import Drawing
 from avi_theory.figures.panels import traces
+from avi_theory.results.measurement import Measurement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def _draw(figure: Figure, found: Any) -> None:
+def _draw(figure: Figure, found: Measurement) -> None:
     axes = figure.subplots()
     traces(axes, found.traces)
     axes.set_title(f"{found.model}: factorized and amortized inference on one objective")
@@ -20,6 +21,6 @@ def _draw(figure: Figure, found: Any) -> None:
 TRACES = Drawing(
     "traces",
     "How far each fit is below the best ELBO, iteration by iteration.",
-    lambda result: type(result).__name__ == "Measurement",
+    lambda result: isinstance(result, Measurement),
     _draw,
 )

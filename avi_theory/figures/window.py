@@ -41,8 +41,8 @@ def _draw(figure: Figure, found: Choices) -> None:
         if choice.gap_per_latent is None:
             axes.text(k, floor, "not known", color=GREY, rotation=90, ha="center", va="bottom")
     if found.tolerance > 0:
-        line = {"color": AVI, "linestyle": "--", "linewidth": 1.4}
-        axes.axhline(found.tolerance, label=f"tolerance {found.tolerance:g}", **line)
+        label = f"tolerance {found.tolerance:g}"
+        axes.axhline(found.tolerance, color=AVI, linestyle="--", linewidth=1.4, label=label)
     if found.smallest in found.choices:
         chosen = found.choices.index(found.smallest)
         axes.axvline(chosen, color=GREY, linewidth=6, alpha=0.25, zorder=0)

@@ -61,16 +61,11 @@ def runs(found: Mapping[str, Any]) -> Table:
         Column("seconds", True),
         Column("q(z) is a function of"),
     )
-    fvi, avi = found["fvi"], found["avi"]
-    seen = f"{listed(avi['inputs'])} ({avi['function']})"
-    return Table(
-        columns,
-        (
-            ("F-VI", *_run(fvi), Text("each latent its own factor", "dim")),
-            ("A-VI", *_run(avi), seen),
-        ),
-        title="The two fits",
-    )
+    rows = [("F-VI", *_run(found["fvi"]), Text("each latent its own factor", "dim"))]
+    if found["avi"] is not None:
+        seen = f"{listed(found['avi']['inputs'])} ({found['avi']['function']})"
+        rows.append(("A-VI", *_run(found["avi"]), Text(seen)))
+    return Table(columns, tuple(rows), title="The two fits")
 
 
 def _run(run: Mapping[str, Any]) -> tuple[str | Text, ...]:

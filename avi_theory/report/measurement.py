@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 def blocks(result: Measurement) -> list[Block]:
     """The whole measurement."""
     found = result.to_dict()
-    fvi, avi = found["fvi"]["elbo"], found["avi"]["elbo"]
-    gap = None if fvi is None or avi is None else fvi - avi
     head = prose(
-        ("measured amortization gap ", Text(nats(gap), "strong"), " nats"), title=found["model"]
+        (
+            "measured amortization gap ",
+            Text(nats(result.gap, result.standard_error), "strong"),
+            " nats",
+        ),
+        title=result.model,
     )
     shown: list[Block] = [head, runs(found)]
-    if found.get("provenance"):
-        shown.append(provenance(found))
-    return shown
+    for name, run in (("F-VI", result.fvi), ("A-VI", result.avi)):
+        if run is not None and run.message and run.status != "converged":
+            shown.append(prose(f"{name}: {run.message}"))
+    return [*shown, provenance(found)]

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from avi_theory.results import views
 from avi_theory.results.base import Result
+
+if TYPE_CHECKING:
+    from avi_theory.results.measurement import Measurement
 
 Kind = Literal["exact", "upper", "lower", "none"]
 Outcome = Literal["agrees", "bound_respected", "contradicts", "inconclusive"]
@@ -85,7 +88,7 @@ class Comparison(Result):
     amortization: Amortization
     log_evidence: Mapping[str, Any]
     provenance: Mapping[str, Any]
-    measurement: Any = field(default=None, repr=False, compare=False)
+    measurement: Measurement | None = field(default=None, repr=False, compare=False)
 
     @property
     def exit_code(self) -> int:

@@ -29,7 +29,7 @@ def compare(
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import compare as set_side_by_side
 
-    with working(f"comparing theory and measurement of {question.name}"):
+    with working(f"comparing theory and measurement of {question.name}") as progress:
         found = set_side_by_side(
             question,
             data,
@@ -39,8 +39,10 @@ def compare(
             seed=seed,
             device=device,
             holdout=holdout,
+            progress=progress,
         )
     if kept and found.measurement is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         found.measurement.save(kept)
     if folder:
         from avi_theory.cli.artifacts import keep

@@ -29,7 +29,7 @@ def measure(
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import measure as fit
 
-    with working(f"fitting {question.name}"):
+    with working(f"fitting {question.name}") as progress:
         found = fit(
             question,
             data,
@@ -39,8 +39,10 @@ def measure(
             seed=seed,
             device=device,
             holdout=holdout,
+            progress=progress,
         )
     if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
         found.save(kept)
     if folder:
         from avi_theory.cli.artifacts import keep
