@@ -86,7 +86,9 @@ def _largest_inner_root(coefficients: Sequence[np.ndarray]) -> float | None:
     for k in range(degree):
         a[(degree - 1) * d :, k * d : (k + 1) * d] = -coefficients[k]
     b[(degree - 1) * d :, (degree - 1) * d :] = coefficients[degree]
-    modulus = np.abs(eigvals(a, b))
+    alpha, beta = eigvals(a, b, homogeneous_eigvals=True)
+    large = np.abs(alpha) > 1e9 * np.abs(beta)
+    modulus = np.abs(alpha) / np.where(large, 1.0, np.abs(beta)) + 2.0 * large
     inner = modulus[modulus < 1 - 1e-9]
     return float(inner.max()) if len(inner) else None
 
