@@ -24,12 +24,14 @@ class Choice:
         window: the half-width, or None.
         function: the class.
         remark: why this choice, where the verdict alone did not make it.
+        sufficient: whether the verdict says that this class of these inputs holds the optimum.
     """
 
     inputs: tuple[str, ...] | None
     window: int | None
     function: str
     remark: str = ""
+    sufficient: bool = False
 
 
 def choose(
@@ -61,7 +63,11 @@ def choose(
             )
         else:
             listed = tuple(sorted({i for local in report.locals.values() for i in local.inputs}))
-    return Choice(listed, window, function or _default_function(model, report), remark)
+    optimal = _default_function(model, report)
+    needed = {i for local in report.locals.values() for i in local.inputs}
+    closed = report.closes in {"own", "inputs"} and is_closed_class(optimal)
+    sufficient = closed and needed <= set(listed or ()) and function in {None, optimal}
+    return Choice(listed, window, function or optimal, remark, sufficient)
 
 
 def _listed(inputs: Inputs) -> tuple[str, ...] | None:
@@ -94,7 +100,7 @@ def _default_function(model: Model, report: Report) -> str:
     """The optimal factor's class where it holds for all inputs, else a small network.
 
     The class speaks of observations at given covariates: with a covariate among the inputs only a
-    general function will do.
+    general function will do.  Log-linear means affine logits of a discrete factor.
     """
     observed = {v.name for v in model.observed}
     names = {i.partition("[")[0] for local in report.locals.values() for i in local.inputs}
@@ -105,5 +111,9 @@ def _default_function(model: Model, report: Report) -> str:
         for local in report.locals.values()
     }
     only = next(iter(classes)) if len(classes) == 1 else "none"
-    known = only in {"constant", "affine"} or only.startswith("polynomial")
-    return only if known else DEFAULT_NETWORK
+    return "affine" if only == "log-linear" else only if is_closed_class(only) else DEFAULT_NETWORK
+
+
+def is_closed_class(function: str) -> bool:
+    """Whether theory may know the best function of this class: constants and polynomials."""
+    return function in {"constant", "affine"} or function.startswith("polynomial")

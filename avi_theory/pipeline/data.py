@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def data_for(model: Model, data: Any) -> Raw | None:
     if data is not None:
         return read(data)
     path = data_path(model)
-    return read(path) if path is not None else None
+    return replace(read(path), source=str(model.data_file)) if path is not None else None
 
 
 def bound_to_predict(model: Model, data: Any, regime: str | None) -> Bound:

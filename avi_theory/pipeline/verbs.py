@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from avi_theory.pipeline.choice import Choice, Inputs, choose
+from avi_theory.pipeline.choice import Choice, Inputs, choose, is_closed_class
 from avi_theory.pipeline.data import bound_to_predict, fitted_and_held
 from avi_theory.results.prediction import Prediction
 from avi_theory.results.report import Report
@@ -177,14 +177,23 @@ def compare(
     choice = choose(model, report, inputs, window, function)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     of_inputs = predict_bound(bound, report, choice, regime="dataset", function="any")
-    of_class = of_inputs
-    if choice.function in {"constant", "affine"} or choice.function.startswith("polynomial"):
-        of_class = predict_bound(bound, report, choice, regime="dataset", function=choice.function)
-    else:
-        of_class = _floor(of_inputs, choice.function)
+    of_class = _of_class(bound, report, choice, of_inputs)
     population = predict_bound(bound, report, choice, regime="population", function="any")
     measurement = _measure(bound, choice, held, seed, device, dtype, progress)
     return set_side_by_side(report, Predictions(of_class, of_inputs, population), measurement)
+
+
+def _of_class(bound: Bound, report: Report, choice: Choice, of_inputs: Prediction) -> Prediction:
+    """The gap of the best function of the class that is fitted."""
+    if not is_closed_class(choice.function):
+        return _floor(of_inputs, choice.function)
+    found = predict_bound(bound, report, choice, regime="dataset", function=choice.function)
+    if found.kind == "none" and choice.sufficient:
+        holds = f"the optimal factor is itself {choice.function} in these inputs"
+        return replace(
+            of_inputs, function=choice.function, assumptions=(*of_inputs.assumptions, holds)
+        )
+    return _floor(found, choice.function) if found.kind == "none" else found
 
 
 def _floor(of_inputs: Prediction, function: str) -> Prediction:
