@@ -49,6 +49,8 @@ def _finish(work: Callable[[], object]) -> int:
         if isinstance(found, Answer):
             found.show()
             return found.code
+        if found == INTERRUPTED:  # typer turns Ctrl-C into an exit code
+            raise KeyboardInterrupt
         return found if isinstance(found, int) else 0
     except AviError as error:
         return _complain(str(error))

@@ -156,6 +156,12 @@ def bind(model: Model, source: Any = None, *, require_data: bool = False) -> Bou
             f"{model.variables[missing[0]]}. "
             + (nearest(missing[0], raw.columns) or f"Found: {', '.join(raw.columns) or 'nothing'}.")
         )
+    for given in model.givens.values():
+        if require_data and given.name not in known:
+            raise DataError(
+                f"The data ({raw.source}) have no column {given.name!r} for the given "
+                f"{given.name}. Add it, or set it with --set {given.name}=…."
+            )
     shortened = columns.shortened(explicit)
     return Bound(model, sizes, tables, known, present, raw.source + shortened)
 

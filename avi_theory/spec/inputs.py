@@ -218,7 +218,7 @@ class _Resolver:
         if text.startswith("mean(") and text.endswith(")"):
             return self._mean(text[5:-1])
         name, _, rest = text.partition("[")
-        if rest and not rest.endswith("]"):
+        if "[" in text and not rest.endswith("]"):
             raise self._error(f"The input {text!r} lacks its closing bracket")
         if not rest and name in self.local.letters and name not in self.bound.model.givens:
             points = self.bound.tables[self.local.name].points

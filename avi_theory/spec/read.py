@@ -90,6 +90,12 @@ def _read_path(path: Path) -> Raw:
 
         if suffix == ".csv":
             frame = pd.read_csv(path, comment="#", skipinitialspace=True)
+            head = pd.read_csv(
+                path, comment="#", skipinitialspace=True, header=None, nrows=1, dtype=str
+            )
+            names = head.iloc[0].tolist()
+            if len(set(names)) < len(names) == frame.shape[1]:
+                frame.columns = names  # pandas tells doubles apart by numbers of its own
         else:
             frame = pd.read_parquet(path)
     except Exception as e:
