@@ -46,7 +46,11 @@ class Elbo:
         entropy = torch.stack([f.entropy(q[n]) for n, f in self.families.items()]).sum()
         if not self.factors:
             return entropy
-        return torch.stack([f.value(q, self.noise) for f in self.factors]).sum() + entropy
+        return self.expected(q) + entropy
+
+    def expected(self, q: Mapping[str, Factors]) -> Tensor:
+        """E_q[log p] and what the transforms add to the entropy."""
+        return torch.stack([f.value(q, self.noise) for f in self.factors]).sum()
 
     def marginals(self, tables: Tables) -> dict[str, Factors]:
         """The factors of every latent."""
@@ -67,7 +71,9 @@ class Elbo:
     @property
     def concave(self) -> bool:
         """Whether the ELBO is known to have one optimum: a log-concave target, Normal factors."""
-        return self.quadratic
+        if any(f.kind != "Normal" for f in self.families.values()):
+            return False
+        return self.quadratic or all(f.concave for f in self.factors)
 
     @property
     def methods(self) -> dict[str, str]:

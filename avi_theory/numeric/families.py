@@ -97,16 +97,20 @@ class Factors:
 
     Attributes:
         mean, log_sd: ``[P]``, or ``[P, d]`` for a vector, of the Gaussian before its transform.
-        log_probability: ``[P, K]`` of a discrete variable.
+        log_probability: ``[P, K]`` of a discrete variable; `weights` instead of its exponential
+            where the derivative in the probabilities themselves is wanted.
     """
 
     mean: Tensor | None = None
     log_sd: Tensor | None = None
     log_probability: Tensor | None = None
+    weights: Tensor | None = None
 
     @property
     def probability(self) -> Tensor:
         """``[P, K]``."""
+        if self.weights is not None:
+            return self.weights
         assert self.log_probability is not None
         return self.log_probability.exp()
 

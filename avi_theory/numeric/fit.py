@@ -17,6 +17,7 @@ from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.parameters import Parametrisation
 from avi_theory.numeric.settle import settle
 from avi_theory.numeric.solve import Options, Problem, Run, Status, newton, quasi_newton
+from avi_theory.numeric.solve.coordinate import coordinate_ascent
 
 ROUNDS = 4
 SMALL = 600
@@ -75,10 +76,19 @@ def fit(
     parameters: Parametrisation,
     starts: Sequence[Mapping[str, Tensor]],
     options: Options,
+    *,
+    ascend: bool = False,
 ) -> tuple[Fit, Elbo]:
     """Maximise the ELBO from each start and keep the best.
 
     Quadrature is refined where two spacings disagree at the solution, and the solver continues.
+
+    Args:
+        elbo: the objective.
+        parameters: of the family.
+        starts: tables to start from.
+        options: of the solver.
+        ascend: whether to begin with coordinate ascent where there are discrete latents.
 
     Returns:
         The best fit, and the ELBO with the quadrature that it needed.
@@ -92,6 +102,8 @@ def fit(
     runs: list[Run] = []
     note = ""
     for start in starts:
+        if ascend and any(f.discrete for f in elbo.families.values()):
+            start = coordinate_ascent(elbo, start)
         p = parameters.start(start)
         run = _solve(elbo, parameters, p, options)
         for _ in range(ROUNDS):

@@ -213,7 +213,7 @@ def _factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> 
     tables = [
         starting_tables(elbo, seed + k, 0.05 if k == 0 else 1.0) for k in range(max(starts, 1))
     ]
-    return fit(elbo, parameters, tables, options)
+    return fit(elbo, parameters, tables, options, ascend=True)
 
 
 def _never_below(elbo: Elbo, fvi: Fit, avi: Fit, options: Options) -> tuple[Fit, Elbo]:
@@ -225,7 +225,7 @@ def _never_below(elbo: Elbo, fvi: Fit, avi: Fit, options: Options) -> tuple[Fit,
     if not avi.exists or (elbo.concave and new >= old):
         return fvi, elbo
     again, elbo = fit(elbo, parameters, [avi.tables], options)
-    better = again if again.run.value < old else fvi
+    better = again if again.run.value <= old else fvi
     return Fit(
         better.run,
         better.tables,

@@ -7,7 +7,8 @@ r"""Ground factors as torch functions of the variational factors: E_q[log p], te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from avi_theory.errors import InputError
 from avi_theory.numeric.families import Family
+from avi_theory.numeric.lowering.curvature import concave, quadratic
 from avi_theory.numeric.lowering.heads import Program
 from avi_theory.numeric.lowering.integrals import Evaluated, evaluated
 from avi_theory.numeric.lowering.latents import Latent
@@ -54,9 +56,12 @@ class ExpectedFactor:
         integrals: expectations without closed form that `expected` refers to.
         sums: ``sum`` terms, their means and variances.
         weights: probabilities of the enumerated categories, ``(variable, rows, categories)``.
+        sites: the points of the discrete latents in each enumerated instance.
         pointwise: the log density at values of the latents (before their transforms).
         quadratic: whether it is a polynomial of degree two at most in Gaussian latents.
+        concave: whether it is known to be concave in its latents, all of them Gaussian.
         latents: its latent variables' names.
+        places: its placeholders, for second derivatives.
     """
 
     text: str
@@ -67,9 +72,12 @@ class ExpectedFactor:
     integrals: tuple[Evaluated, ...]
     sums: tuple[SumPart, ...]
     weights: tuple[tuple[str, Gather, Tensor], ...]
+    sites: tuple[tuple[str, np.ndarray], ...]
     pointwise: Program
     quadratic: bool
+    concave: bool
     latents: tuple[str, ...]
+    places: tuple[Place, ...]
 
     @property
     def method(self) -> str:
@@ -168,7 +176,7 @@ def _slopes(families: Mapping[str, Family], where: Where) -> list[ExpectedFactor
             e = terms.total(e)
         plain = replace(f, kind="Normal")
         part = _assemble(f"entropy of {f.name}", e, [place], [], f.points, {u: plain}, (), where)
-        found.append(replace(part, quadratic=False))
+        found.append(replace(part, quadratic=False, concave=False))
     return found
 
 
@@ -274,28 +282,30 @@ def _assemble(
     for s in sums:
         if s.latent is not None:
             latents[s.latent.symbol] = s.latent
-    derivation = Expectation(latents)
-    derived = simplify(derivation.derive(e))
-    expected = derivation.of(derived)
-    random = {x for v in latents.values() for x in _symbols(v)}
-    random |= {i.symbol for i in derivation.integrals.values()}
-    constant, varying = _split(expected, random, bool(weights))
+    values = Values(places, where)
     ranks = {p.symbol: p.rank for p in places if p.values is not None}
     for p in places:
         if p.positions is not None:
             ranks |= dict.fromkeys(
                 (p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol)), p.rank
             )
+    derivation = Expectation(latents, span=_span(values, ranks))
+    derived = simplify(derivation.derive(e))
+    expected = derivation.of(derived)
+    random = {x for v in latents.values() for x in _symbols(v)}
+    random |= {i.symbol for i in derivation.integrals.values()}
+    constant, varying = _split(expected, random, bool(weights))
     integrals = tuple(
         evaluated(i, places, count, ranks, sums, where) for i in derivation.integrals.values()
     )
     ranks |= {i.symbol: i.rank for i in integrals}
-    values = Values(places, where)
     program = Program(varying, ranks)
     level = 0.0
     if constant != 0:
         each = Program(constant, ranks)(values.known | _known_sums(sums))
         level = float(each.sum()) * (count / max(each.numel(), 1))
+    normal = all(f.kind == "Normal" for f in families.values())
+    linear = not weights and normal and all(s.affine for s in sums)
     return ExpectedFactor(
         text=text,
         count=count,
@@ -307,13 +317,25 @@ def _assemble(
         weights=tuple(
             (w.name, Gather(w.positions, where), where.index(w.categories)) for w in weights
         ),
+        sites=tuple((w.name, w.positions) for w in weights),
         pointwise=Program(derivation.elementary(derived), ranks),
-        quadratic=not weights
-        and all(f.kind == "Normal" for f in families.values())
-        and all(s.affine for s in sums)
-        and _quadratic(derived, derivation),
+        quadratic=linear and quadratic(derived, derivation),
+        concave=linear and concave(derived, derivation),
         latents=tuple(sorted({f.name for f in families.values()} | {w.name for w in weights})),
+        places=tuple(places),
     )
+
+
+def _span(values: Values, ranks: Mapping[Symbol, int]) -> Callable[[Expr], tuple[float, float]]:
+    """The range of a known expression over the instances; unbounded where it cannot be told."""
+
+    def span(e: Expr) -> tuple[float, float]:
+        if not e.free_symbols <= values.known.keys():
+            return (-math.inf, math.inf)
+        each = Program(e, ranks)(values.known)
+        return (float(each.min()), float(each.max()))
+
+    return span
 
 
 def _known_sums(sums: Sequence[SumPart]) -> Environment:
@@ -349,20 +371,3 @@ def _split(e: Expr, random: set[Symbol], keep: bool) -> tuple[Expr, Expr]:
     parts = sympy.Add.make_args(e)
     fixed = [a for a in parts if not a.free_symbols & random]
     return sympy.Add(*fixed), sympy.Add(*(a for a in parts if a.free_symbols & random))
-
-
-def _quadratic(e: Expr, derivation: Expectation) -> bool:
-    """Whether an expression is a polynomial of degree two at most in its latents."""
-    if isinstance(e, sympy.Add):
-        return all(_quadratic(a, derivation) for a in e.args)
-    if isinstance(e, terms.total):
-        return _quadratic(e.args[0], derivation)
-    if isinstance(e, terms.mvn_log_density):
-        x, mean, cov = e.args
-        return not derivation.random(cov) and derivation.affine(x - mean) is not None
-    symbols = sorted(e.free_symbols & derivation.latents.keys(), key=str)
-    if not symbols:
-        return True
-    if not e.is_polynomial(*symbols):
-        return False
-    return sympy.Poly(e, *symbols).total_degree() <= 2

@@ -10,7 +10,8 @@ combinations are kept as they are (mean² + variance), never multiplied out, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import sympy
@@ -38,11 +39,13 @@ class Expectation:
     Attributes:
         latents: by symbol.
         prefix: of the integrals' symbols.
+        span: the least and the greatest value of a known expression on the data.
         integrals: found so far.
     """
 
     latents: dict[Symbol, Latent]
     prefix: str = ""
+    span: Callable[[Expr], tuple[float, float]] = lambda e: (-math.inf, math.inf)
     integrals: dict[Expr, Integral] = field(default_factory=dict)
 
     def of(self, e: Expr) -> Expr:

@@ -20,6 +20,7 @@ from avi_theory.numeric.solve.problem import Options, Problem, Run, Status
 
 Product = Callable[[Tensor], Tensor]
 SHRINK, GROW = 0.25, 4.0
+ROUNDING = 1e-8
 
 
 def newton(problem: Problem, start: Tensor, options: Options | None = None) -> Run:
@@ -113,11 +114,21 @@ class _Model:
         self.g = g.detach() / d
         self.hessian: Tensor | None = None
         if len(self.g) <= dense:
-            rows = torch.stack([self._raw(e) for e in torch.eye(len(d), dtype=d.dtype).to(d)])
-            rows = rows / d / d[:, None]
+            rows = self._rows() / d / d[:, None]
             self.hessian = 0.5 * (rows + rows.T)
             self.values, self.vectors = torch.linalg.eigh(self.hessian)
             self._along = self.vectors.T @ self.g
+
+    def _rows(self) -> Tensor:
+        """All rows of H in one batched backward pass."""
+        identity = torch.eye(len(self.d), dtype=self.d.dtype, device=self.d.device)
+        if not self._graph.requires_grad:
+            return torch.zeros_like(identity)
+        (rows,) = torch.autograd.grad(
+            self._graph, self._p, identity, retain_graph=True, is_grads_batched=True,
+            materialize_grads=True,
+        )  # fmt: skip
+        return rows
 
     def _raw(self, v: Tensor) -> Tensor:
         if not self._graph.requires_grad:
@@ -142,11 +153,11 @@ class _Model:
         return self.vectors @ along, promised
 
     def remaining(self) -> float | None:
-        """½ gᵀ H⁻¹ g if H is positive definite, else None."""
+        """½ gᵀ H⁻¹ g if H is positive definite up to rounding, else None."""
         if self.hessian is not None:
-            if float(self.values[0]) <= 0:
+            if float(self.values[0]) < -ROUNDING:
                 return None
-            return float(0.5 * (self._along**2 / self.values).sum())
+            return float(0.5 * (self._along**2 / (self.values + 2 * ROUNDING)).sum())
         step, definite = _conjugate(self.times, self.g)
         return float(-0.5 * self.g @ step) if definite else None
 
@@ -220,11 +231,11 @@ def _conjugate(times: Product, g: Tensor) -> tuple[Tensor, bool]:
         if squared <= 1e-8 * first or squared == 0.0:
             break
         bent = times(direction)
-        curvature = float(direction @ bent)
+        curvature = float(direction @ bent) + ROUNDING * float(direction @ direction)
         if curvature <= 0:
             return step, False
         a = squared / curvature
-        step, residual = step + a * direction, residual - a * bent
+        step, residual = step + a * direction, residual - a * (bent + ROUNDING * direction)
         new = float(residual @ residual)
         direction = residual + (new / squared) * direction
         squared = new
