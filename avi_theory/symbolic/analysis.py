@@ -15,7 +15,7 @@ from avi_theory.symbolic.edges import edges, same_form
 from avi_theory.symbolic.entries import Input, index_text, reference_text
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.inputs import Inputs
-from avi_theory.symbolic.interaction import Tester
+from avi_theory.symbolic.interaction import Decider
 from avi_theory.symbolic.structure import WRITTEN_OUT, Structure
 
 ORDER = ("own", "inputs", "component", "unknown", "no")
@@ -59,24 +59,30 @@ class Analysis:
 
     Args:
         model: the model.
+
+    Attributes:
+        structure, components: the prepared model and its interactions.
+        locals: the verdict on each local.
+        sites: what the closed forms have already read off, by local.
     """
 
     model: Model
     structure: Structure = field(init=False)
     components: Components = field(init=False)
     locals: dict[str, LocalVerdict] = field(init=False)
+    sites: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.structure = Structure(self.model)
-        self.tester = Tester(self.structure)
+        self.tester = Decider(self.structure)
         self.components = Components(self.tester)
         self.collector = Inputs(self.components)
         self.locals = {v.name: self._local(v.name) for v in self.model.locals}
 
     @cached_property
-    def named(self) -> Tester:
+    def named(self) -> Decider:
         """The same model with its scalar givens under their names, for formulas."""
-        return Tester(Structure(self.model, named=True))
+        return Decider(Structure(self.model, named=True))
 
     @property
     def closes(self) -> str:

@@ -18,7 +18,7 @@ from sympy import Expr, Indexed, Symbol
 from avi_theory.spec import terms
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Instance, Place, generic_site
-from avi_theory.symbolic.interaction import Interaction, Tester
+from avi_theory.symbolic.interaction import Decider, Interaction
 
 ZERO = sympy.Integer(0)
 LIMIT = 60
@@ -91,7 +91,7 @@ class Components:
         tester: decides interactions.
     """
 
-    def __init__(self, tester: Tester) -> None:
+    def __init__(self, tester: Decider) -> None:
         self.tester = tester
         self.structure = tester.structure
         self._links: dict[Node, tuple[tuple[Link, ...], bool]] = {}

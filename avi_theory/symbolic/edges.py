@@ -65,7 +65,8 @@ def _is_position(sub: Expr) -> bool:
 
 
 def _few(missing: Expr) -> int:
-    return int(missing) if missing.is_number and 0 < missing <= 8 else 0
+    """How many positions at an end a range leaves out, or reaches beyond it."""
+    return int(abs(missing)) if missing.is_number and abs(missing) <= 8 else 0
 
 
 def _constant(position: Expr) -> float:

@@ -11,23 +11,26 @@ where that succeeds, else it holds with probability one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
 import sympy
-from sympy import Abs, Dummy, Expr, Indexed, Symbol
+from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.symbolic.algebra import decide_exactly, has_kink, smoothed
 from avi_theory.symbolic.errors import Stuck
-from avi_theory.symbolic.instances import Finder, Generic, Instance, Place
+from avi_theory.symbolic.instances import Finder, Instance, Place
 from avi_theory.symbolic.numbers import Arithmetic, OutOfDomain
-from avi_theory.symbolic.structure import Structure, opaque
+from avi_theory.symbolic.structure import Structure
 from avi_theory.symbolic.worlds import MODES, Domains, Key, World
 
 Evidence = Literal["symbolic", "randomised"]
 TRIALS = 5
 ATTEMPTS = 60
+MOST = 6
+"""So many categories of a discrete variable are compared at a point; other points take others."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Interaction:
     instances: tuple[Instance, ...]
 
 
-class Tester:
+class Decider:
     """Decides interactions in one model; answers are remembered.
 
     Args:
@@ -125,13 +128,44 @@ class Tester:
                 return Interaction(True, "symbolic", found)
             if outcome is False:
                 zeros += 1
-                if zeros == 1 and self._proved_zero(found, u, v):
-                    return Interaction(False, "symbolic", found)
+                algebra = self._exactly(found, u, v) if zeros == 1 else None
+                if algebra is not None:
+                    return Interaction(not algebra, "symbolic", found)
                 if zeros >= self._wanted(u, v):
                     break
         if zeros < 2:
             raise Stuck(found[0].expr, "no point inside its domain was found")
-        return Interaction(False, "randomised", found)
+        present = any(has_kink(i.expr) for i in found) and self._across_kinks(found, u, v)
+        return Interaction(present, "randomised", found)
+
+    def _across_kinks(self, instances: tuple[Instance, ...], u: Expr, v: Expr) -> bool:
+        """Whether a kinked density interacts although random points saw no difference.
+
+        With the kinks smoothed a zero is a zero everywhere.  If the smooth density interacts, a
+        point on the other side of a kink is looked for far and near.
+
+        Raises:
+            Stuck: the smooth density interacts, yet no such point was found.
+        """
+        smooth = tuple(replace(i, expr=smoothed(i.expr)) for i in instances)
+        if not any(self._trial(smooth, u, v, attempt) for attempt in range(2 * TRIALS)):
+            return False
+        for attempt in range(2 * TRIALS):
+            world = World(self.domains, attempt, attempt % MODES, self._exact)
+            try:
+                size = self._difference(world, list(instances), u, v, far=True)
+            except OutOfDomain:
+                continue
+            if size is not None and size[0] > 1e-30 * (1 + size[1]):
+                return True
+        raise Stuck(instances[0].expr, "a kink that no point was found across")
+
+    def _exactly(self, found: tuple[Instance, ...], u: Expr, v: Expr) -> bool | None:
+        """True (zero), False (not zero) or None where exact algebra does not apply."""
+        letter = isinstance(v, Symbol) and not self.structure.role(v)
+        if letter or self._hidden(u, u) or self._hidden(v, v):
+            return None
+        return decide_exactly(self.domains, found, u, v)
 
     def _hidden(self, expr: Expr, u: Expr) -> bool:
         """Whether a reference may be meant by one whose subscript is a random variable."""
@@ -139,7 +173,15 @@ class Tester:
         return any(owner == name for owner, _ in self.domains.labelled)
 
     def _wanted(self, u: Expr, v: Expr) -> int:
-        return 8 if self._hidden(u, u) or self._hidden(v, v) else TRIALS
+        """How many zeros at random points it takes: more where only some categories are seen."""
+        if self._hidden(u, u) or self._hidden(v, v):
+            return 2 * TRIALS
+        many = any(
+            self.domains.categories(terms.name_of(a)) > MOST
+            or (self.domains.kind(terms.name_of(a)) == "label" and self.domains.labels > MOST)
+            for a in (u, v)
+        )
+        return 4 * TRIALS if many else TRIALS
 
     def _trial(self, instances: Iterable[Instance], u: Expr, v: Expr, attempt: int) -> bool | None:
         """One random point: True (they interact), False (no difference here), None (no value)."""
@@ -152,7 +194,7 @@ class Tester:
             if size is None:
                 return None
             largest, scale = size
-            threshold = 1e-6 if arithmetic.digits == 0 else 1e-30
+            threshold = 0.03 if arithmetic.digits == 0 else 1e-30
             if largest > threshold * (1 + scale):
                 return True
             if arithmetic.digits == 0 and largest == 0 == scale:
@@ -160,25 +202,30 @@ class Tester:
         return False
 
     def _difference(
-        self, world: World, instances: list[Instance], u: Expr, v: Expr
+        self, world: World, instances: list[Instance], u: Expr, v: Expr, *, far: bool = False
     ) -> tuple[Any, Any] | None:
         many = 4 if any(i.expr.has(terms.where_positive, sympy.loggamma) for i in instances) else 2
         us, vs = self._choices(world, u, "u", many), self._choices(world, v, "v", many)
+        if far:
+            us, vs = self._far(world, us), self._far(world, vs)
         table: dict[tuple[int, int], Any] = {}
         scale: Any = 0
         for (a, first), (b, second) in product(enumerate(us), enumerate(vs)):
             evaluate = world.evaluator({**first, **second})
             whole: Any = 0
+            terms_size: Any = 0
             for instance in instances:
                 value = evaluate(instance.expr)
                 if isinstance(value, list):
                     raise Stuck(instance.expr, "a vector where a log density should be")
-                whole = whole + self._weight(world, instance) * value
+                weighted = self._weight(world, instance) * value
+                whole = whole + weighted
+                terms_size = terms_size + abs(weighted)
             if whole != whole or whole == world.arithmetic.infinity:
                 return None
             table[a, b] = whole
             if whole != -world.arithmetic.infinity:
-                scale = max(scale, abs(whole))
+                scale = max(scale, terms_size)
         return self._corners(table, len(us), len(vs), scale, world)
 
     def _corners(
@@ -222,10 +269,11 @@ class Tester:
             return [{key: number(x)} for x in labels]
         kind = self.domains.kind(name)
         if kind in {"categories", "binary"} and self.domains.length(name) is None:
-            count = min(self.domains.categories(name), 4)
-            choices = [{key: number(k)} for k in range(count)]
+            count = self.domains.categories(name)
+            choices = [{key: number(k)} for k in stream.sample(range(count), min(count, MOST))]
         elif kind == "label":
-            choices = [{key: number(k)} for k in range(3)]
+            count = self.domains.labels
+            choices = [{key: number(k)} for k in stream.sample(range(count), min(count, MOST))]
         else:
             choices = []
             while len(choices) < many:
@@ -239,84 +287,17 @@ class Tester:
                 choice[mask_key] = number(stream.uniform(0.2, 1.0))
         return choices
 
-    # -- proving a zero --------------------------------------------------------------------
-
-    def _equal_corners(self, instances: tuple[Instance, ...], u: Expr, v: Expr) -> bool:
-        """Whether all corner differences over the categories vanish in exact arithmetic."""
-        counts = [self.domains.categories(terms.name_of(a)) for a in (u, v)]
-        if any(i.free for i in instances) or counts[0] * counts[1] > 36:
-            return False
-        whole = sympy.Add(*(i.expr for i in instances))
-        table = [
-            [_looked_up(self.structure, whole.xreplace({u: sympy.Integer(a), v: sympy.Integer(b)}))
-             for b in range(counts[1])]
-            for a in range(counts[0])
-        ]  # fmt: skip
-        return all(
-            sympy.expand(row[b] - row[0] - table[0][b] + table[0][0]) == 0
-            for row in table[1:]
-            for b in range(1, counts[1])
-        )
-
-    def _proved_zero(self, instances: tuple[Instance, ...], u: Expr, v: Expr) -> bool:
-        """Whether exact algebra shows that the mixed derivative is zero."""
-        kinds = {self.domains.kind(terms.name_of(a)) for a in (u, v)}
-        if kinds <= {"categories", "binary"}:
-            return self._equal_corners(instances, u, v)
-        if kinds & {"categories", "binary", "label"}:
-            return False
-        whole: Expr = sympy.Integer(0)
-        first, second = Dummy("u", real=True), Dummy("v", real=True)
-        for instance in instances:
-            expr = instance.expr
-            if expr.has(opaque, Abs, terms.vector, terms.total, terms.pick, terms.where_positive,
-                        terms.maximum, terms.minimum):  # fmt: skip
-                return False
-            weight = _count(instance.free)
-            if weight is None:
-                return False
-            plain = expr.xreplace({u: first, v: second})
-            others = {a: Dummy(real=True) for a in plain.atoms(Indexed)}
-            plain = plain.xreplace(others)
-            whole += weight * sympy.diff(plain, first, second).xreplace(
-                {d: a for a, d in others.items()}
-            )
-        if whole == 0 or sympy.expand(whole) == 0:
-            return True
-        if sympy.count_ops(whole) > 400:
-            return False
-        try:
-            return bool(sympy.cancel(sympy.together(whole)) == 0)
-        except (sympy.PolynomialError, NotImplementedError):
-            return False
-
-
-def _looked_up(structure: Structure, expr: Expr) -> Expr:
-    """Array literals read at their numeric subscripts; logarithms opened up."""
-    for _ in range(3):
-        expr = expr.xreplace(
-            {
-                a: structure.looked_up(terms.name_of(a), list(a.indices))
-                for a in expr.atoms(Indexed)
-                if terms.name_of(a) in structure.tables
-            }
-        ).replace(
-            lambda e: (
-                isinstance(e, terms.pick)
-                and isinstance(e.args[0], terms.vector)
-                and e.args[1].is_Integer
-            ),
-            lambda e: e.args[0].args[int(e.args[1])],
-        )
-    return sympy.expand(sympy.expand_log(expr, force=True))
-
-
-def _count(free: tuple[Generic, ...]) -> Expr | None:
-    """How many points the letters run over, as an expression; None if a map decides."""
-    count: Expr = sympy.Integer(1)
-    for g in free:
-        if g.facts:
-            count *= Symbol(f"members of {g.facts}")
-        else:
-            count *= g.high - g.low + 1
-    return count
+    def _far(self, world: World, choices: list[dict[Key, Any]]) -> list[dict[Key, Any]]:
+        """The same unknowns at several orders of magnitude, both signs where allowed."""
+        first = choices[0]
+        if any(isinstance(value, list) for value in first.values()):
+            return choices
+        key = next(iter(first))
+        signs = (1,) if self.domains.kind(str(key[0]) if isinstance(key, tuple) else str(key)) in {
+            "positive", "count", "unit"} else (1, -1)  # fmt: skip
+        scales = (1e-3, 0.3, 3.0, 40.0, 2e3, 3e5)
+        return choices + [
+            {**first, key: world.arithmetic.number(sign * scale)}
+            for sign in signs
+            for scale in scales
+        ]

@@ -159,7 +159,7 @@ class _Numeric:
             self.slots.append(slice(start, start + width))
             start += width
         self.width = start
-        self._compiled: dict[Expr, tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]] = {}
+        self._compiled: dict[object, tuple[Callable[..., Any], tuple[Callable[..., Any], ...]]] = {}
         for expr in self.small.factors:
             self.pieces.extend(self._pieces(expr))
         points, weights = np.polynomial.hermite_e.hermegauss(NODES)
@@ -190,13 +190,14 @@ class _Numeric:
                 value = self._number(shape.xreplace({names[a]: self.data[a] for a in seen}))
                 yield _Piece(chosen, (), value)
                 continue
-            if shape not in self._compiled:
+            key = (shape, len(rest))
+            if key not in self._compiled:
                 arguments = [names[a] for a in (*rest, *seen)]
-                self._compiled[shape] = (
+                self._compiled[key] = (
                     _compiled(shape, arguments),
                     tuple(_compiled(_slope(shape, names[a]), arguments) for a in rest),
                 )
-            function, slopes = self._compiled[shape]
+            function, slopes = self._compiled[key]
             yield _Piece(chosen, tuple(self.place[a] for a in rest), function, slopes, numbers)
 
     def _number(self, expr: Expr) -> float:

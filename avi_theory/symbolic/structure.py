@@ -116,6 +116,7 @@ class Structure:
 
     def __post_init__(self) -> None:
         self._scalars: dict[Expr, Expr] = {}
+        self._numbers: dict[Expr, Expr] = {}
         self._functions: dict[str, tuple[tuple[Axis, ...], Expr]] = {}
         self._counter = 0
         self._read_givens()
@@ -178,10 +179,10 @@ class Structure:
                     self._functions[given.name] = (given.axes, given.value)
                 continue
             plain = number(value)
-            if plain is not None and self.named and plain not in (0, 1):
-                continue
             if plain is not None:
-                self._scalars[terms.ref(given.name)] = plain
+                self._numbers[terms.ref(given.name)] = plain
+                if not self.named or plain in (0, 1):
+                    self._scalars[terms.ref(given.name)] = plain
             elif isinstance(value, Expr):
                 self._scalars[terms.ref(given.name)] = value
             else:
@@ -338,7 +339,7 @@ class Structure:
         wide: list[Range] = []
         spread: list[tuple[Symbol, list[Expr]]] = []
         for r in ranges:
-            low, high = self.plain(r.low), self.plain(r.high)
+            low, high = (self.plain(end).xreplace(self._numbers) for end in (r.low, r.high))
             if self._written_out(r.letter, low, high, expr):
                 spread.append((r.letter, [low + k for k in range(int(high - low) + 1)]))
             else:

@@ -50,6 +50,7 @@ class Domains:
                 if place.is_number:
                     largest = max(largest, int(place))
         self.width = largest + 1
+        self.labels = max([3, *(s for t in structure.tables.values() for s in _shape(t))])
         for density in structure.model.densities:
             for parameter in density.family.parameters:
                 value = density.arguments.get(parameter.name)
@@ -83,7 +84,7 @@ class Domains:
             return 3
         if variable.support == "binary":
             return 2
-        return _cut(variable.categories, FEW)
+        return _cut(variable.categories, max(FEW, self.labels))
 
     def length(self, name: str) -> int | None:
         """Number of coordinates of a vector variable, cut to a few; None for a scalar."""
@@ -91,8 +92,12 @@ class Domains:
         if variable is None or variable.dim is None:
             return None
         if variable.support == "simplex":
-            return _cut(variable.dim, FEW)
+            return _cut(variable.dim, max(FEW, self.labels))
         return _cut(variable.dim, self.width)
+
+
+def _shape(table: Any) -> list[int]:
+    return [len(table), *_shape(table[0])] if isinstance(table, tuple) and table else []
 
 
 def _cut(size: Any, most: int) -> int:
@@ -158,7 +163,7 @@ class World:
         if kind in {"categories", "binary"}:
             return number(stream.randrange(self.domains.categories(name)))
         if kind == "label":
-            return number(stream.randrange(3))
+            return number(stream.randrange(self.domains.labels))
         if kind == "count":
             low = 6 if name in self.domains.structure.model.givens else 0
             return number(stream.randrange(low, low + 6))
@@ -199,7 +204,7 @@ class World:
         if isinstance(atom, Symbol) and not structure.role(atom):
             stream = self.stream(key)
             if name.rstrip("'") in self.domains.letters_labelled:
-                return self.arithmetic.number(stream.randrange(3))
+                return self.arithmetic.number(stream.randrange(self.domains.labels))
             return self.arithmetic.number(stream.randrange(30, 90))
         return self.draw(name, self.stream(key))
 

@@ -513,7 +513,8 @@ def test_structure(name: str) -> None:
     }
     assert report.simple_hierarchical is case.simple, str(report)
     assert report.simple_hierarchical == (
-        report.closes in {"own", "component"} and all(c.verdict == "holds" for c in report.conditions)
+        report.closes in {"own", "component"}
+        and all(c.verdict == "holds" for c in report.conditions)
     )
     json.dumps(report.to_dict())
     assert str(report)

@@ -49,9 +49,7 @@ class Spec:
             p = f"{row.table}[{subs}]" if row.parents else row.table
             if role == "local":
                 flat = "[" + ", ".join([f"1/{self.states}"] * self.states) + "]"
-                lines += [
-                    f"local {row.name}[{k}] ~ Categorical({flat})" for k in range(1, row.low)
-                ]
+                lines += [f"local {row.name}[{k}] ~ Categorical({flat})" for k in range(1, row.low)]
             high = f"N-{row.high}" if row.high else "N"
             lines.append(f"{role} {row.name}[n] ~ Categorical({p}) for n in {row.low}:{high}")
         return "\n".join(lines)

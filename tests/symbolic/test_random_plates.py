@@ -124,9 +124,7 @@ def oracle(spec: Spec, name: str) -> str:
     if len(members) == 1:
         statements = {s.name: s.axes for s in spec.statements}
         own = all(
-            all(
-                dict(zip(statements[q], place, strict=True)).get(x) == 1 for x in axes
-            )
+            all(dict(zip(statements[q], place, strict=True)).get(x) == 1 for x in axes)
             for q, place in data
         )
         return "own" if own else "inputs"

@@ -52,6 +52,8 @@ class Site:
     _letters: dict[Symbol, set[Symbol]] = field(default_factory=dict)
     _degrees: dict[Symbol, int | None] = field(default_factory=dict)
     _around: dict[Expr, str] = field(default_factory=dict)
+    _parts: list[tuple[Expr, Expr, tuple[Generic, ...]]] | None = None
+    _moments: dict[object, dict[str, Expr] | None] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -71,6 +73,11 @@ class Site:
 
     def parts(self) -> list[tuple[Expr, Expr, tuple[Generic, ...]]]:
         """The log density as (basis function of z, coefficient, free letters)."""
+        if self._parts is None:
+            self._parts = self._split()
+        return self._parts
+
+    def _split(self) -> list[tuple[Expr, Expr, tuple[Generic, ...]]]:
         found = []
         for instance in self.instances:
             expr = instance.expr.xreplace({self.atom: self.z})
@@ -83,9 +90,17 @@ class Site:
 
     def moments(self, bases: dict[Expr, str]) -> dict[str, Expr] | None:
         """Expected coefficient of each basis function; None if there are others."""
+        if not {basis for basis, _, _ in self.parts()} <= set(bases):
+            return None
+        key = tuple(bases.items())
+        if key not in self._moments:
+            self._moments[key] = self._collected(bases)
+        return self._moments[key]
+
+    def _collected(self, bases: dict[Expr, str]) -> dict[str, Expr] | None:
         result: dict[str, Expr] = {name: sympy.Integer(0) for name in bases.values()}
         for basis, coefficient, free in self.parts():
-            if basis not in bases or coefficient.has(self.z):
+            if coefficient.has(self.z):
                 return None
             result[bases[basis]] += self.expected(coefficient, free)
         return result
@@ -259,7 +274,15 @@ def _named(expr: Expr, name: Callable[[Expr], str]) -> Expr:
 
 
 def site_of(analysis: Analysis, verdict: LocalVerdict) -> Site | None:
-    """The site of a local at its root; None if the analysis got stuck."""
+    """The site of a local at its root; None if the analysis got stuck, or it has no plain form."""
+    known = analysis.sites
+    if verdict.name not in known:
+        known[verdict.name] = _site(analysis, verdict)
+    found = known[verdict.name]
+    return found if isinstance(found, Site) else None
+
+
+def _site(analysis: Analysis, verdict: LocalVerdict) -> Site | None:
     if verdict.component is None:
         return None
     atom, place = analysis.components.site(verdict.component.root)

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .world import ExactLog
+
+@dataclass(frozen=True)
+class ExactLog:
+    """linear + log(power), both rational: zero exactly if linear = 0 and power = 1."""
+
+    linear: Fraction = Fraction(0)
+    power: Fraction = Fraction(1)
+
+    def __add__(self, other: Any) -> ExactLog:
+        if not isinstance(other, ExactLog):
+            return ExactLog(self.linear + other, self.power)
+        return ExactLog(self.linear + other.linear, self.power * other.power)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: ExactLog) -> ExactLog:
+        return ExactLog(self.linear - other.linear, self.power / other.power)
+
+    def __float__(self) -> float:
+        return float(self.linear) + math.log(self.power)
 
 
-def log_density(
-    kind: str, family: str, x: Any, arguments: list[Any], named: dict[str, Any]
-) -> Any:
+def zero(value: Any) -> bool:
+    """Whether a difference of log densities vanishes (floats: up to rounding)."""
+    if isinstance(value, ExactLog):
+        return value.linear == 0 and value.power == 1
+    return value == 0 if isinstance(value, (Fraction, int)) else abs(value) < 1e-7
+
+
+def log_density(kind: str, family: str, x: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
     """log p(x), a fraction for Gaussian models, an `ExactLog` for discrete ones, else a float."""
     if family == "Flat":
         return Fraction(0)

@@ -14,37 +14,10 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
+from .densities import ExactLog, log_density
 from .reader import Code, Interval, Program, Statement
 
 Ref = tuple[str, tuple[int, ...]]
-
-
-@dataclass(frozen=True)
-class ExactLog:
-    """linear + log(power), both rational: zero exactly if linear = 0 and power = 1."""
-
-    linear: Fraction = Fraction(0)
-    power: Fraction = Fraction(1)
-
-    def __add__(self, other: Any) -> ExactLog:
-        if not isinstance(other, ExactLog):
-            return ExactLog(self.linear + other, self.power)
-        return ExactLog(self.linear + other.linear, self.power * other.power)
-
-    __radd__ = __add__
-
-    def __sub__(self, other: ExactLog) -> ExactLog:
-        return ExactLog(self.linear - other.linear, self.power / other.power)
-
-    def __float__(self) -> float:
-        return float(self.linear) + math.log(self.power)
-
-
-def zero(value: Any) -> bool:
-    """Whether a difference of log densities vanishes (floats: up to rounding)."""
-    if isinstance(value, ExactLog):
-        return value.linear == 0 and value.power == 1
-    return value == 0 if isinstance(value, (Fraction, int)) else abs(value) < 1e-7
 
 
 @dataclass(frozen=True)
@@ -75,9 +48,6 @@ class Values:
     ) -> None:
         self.world, self.seed, self.fixed, self.key = world, seed, dict(fixed or {}), key
         self.drawn: dict[Ref, Any] = {}
-
-    def but(self, **_: Any) -> Values:
-        raise NotImplementedError
 
     def changed(self, fixed: Mapping[Ref, Any]) -> Values:
         """The same values but for some."""
@@ -260,11 +230,11 @@ class World:
             points = [
                 {**p, r.letter: k}
                 for p in points
-                for k in range(self._whole(r.low, p), self._whole(r.high, p) + 1)
+                for k in range(self.whole(r.low, p), self.whole(r.high, p) + 1)
             ]
         return points
 
-    def _whole(self, code: Code, env: Mapping[str, int]) -> int:
+    def whole(self, code: Code, env: Mapping[str, int]) -> int:
         return int(_Scope(self, self._nothing, env).run(code))
 
     def _unrolled(self) -> list[Factor]:
@@ -273,7 +243,7 @@ class World:
             for env in self.grid(s.ranges):
                 places.append((s, env))
                 if s.name:
-                    point = tuple(self._whole(c, env) for c in s.subscripts)
+                    point = tuple(self.whole(c, env) for c in s.subscripts)
                     self.points.setdefault(s.name, set()).add(point)
         found = []
         values = Values(self, "trace")
@@ -282,7 +252,7 @@ class World:
             for code in (*s.arguments, *(c for _, c in s.named)):
                 scope.run(code)
             if s.name:
-                scope.look((s.name, tuple(self._whole(c, env) for c in s.subscripts)))
+                scope.look((s.name, tuple(self.whole(c, env) for c in s.subscripts)))
             found.append(Factor(s, tuple(env.items()), frozenset(scope.seen)))
         return found
 
@@ -335,8 +305,6 @@ class World:
 
     def energy(self, factors: list[Factor], values: Callable[[Ref], Any]) -> Any:
         """The summed log density of some factors."""
-        from .densities import log_density
-
         total: Any = ExactLog() if self.kind == "discrete" else Fraction(0)
         for f in factors:
             scope = _Scope(self, values, dict(f.letters))
@@ -346,7 +314,7 @@ class World:
                 total = total + arguments[0]
                 continue
             env = dict(f.letters)
-            place = tuple(self._whole(c, env) for c in f.statement.subscripts)
+            place = tuple(self.whole(c, env) for c in f.statement.subscripts)
             x = scope.look((f.statement.name, place))
             total = total + log_density(self.kind, f.statement.family, x, arguments, named)
         return total
