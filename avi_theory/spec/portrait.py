@@ -19,7 +19,7 @@ def portrait(model: Model) -> Portrait:
     generic point and, where a density looks there, its neighbours.
 
     Example:
-        >>> p = portrait(Model("index n = 1:N\\nlocal z[n] ~ Normal(0, 1)\\n"
+        >>> p = portrait(Model("index n = 1:N\nlocal z[n] ~ Normal(0, 1)\n"
         ...                    "observed x[n] ~ Normal(z[n], 1)"))
         >>> p.edges
         (('z[n]', 'x[n]'),)
