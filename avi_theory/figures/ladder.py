@@ -18,14 +18,13 @@ def _draw(figure: Figure, found: Comparison) -> None:
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.15, 1))[0]
     rungs, point = left.subplots(2, 1, height_ratios=(2.4, 1))
     course = right.subplots()
-    bars(
-        rungs,
-        [
-            (name, found.gaps[name].value, found.gaps[name].standard_error,
-             found.gaps[name].kind, colour)
-            for name, colour in COLOURS.items()
-        ],
-    )  # fmt: skip
+    rows = []
+    for name, colour in COLOURS.items():
+        rung = found.gaps[name]
+        shared = name == "training" and found.gaps["capacity"].value is None
+        label = "capacity + training" if shared else name
+        rows.append((label, rung.value, rung.standard_error, rung.kind, colour))
+    bars(rungs, rows)
     rungs.set_title(f"{found.model}: log p(x) − ELBO(A-VI), rung by rung")
     gap = found.amortization
     size = abs(found.fvi["elbo"] or 0.0)

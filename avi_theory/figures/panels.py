@@ -41,6 +41,7 @@ def bars(axes: Axes, rows: Sequence[tuple[str, float | None, float | None, str, 
     axes.set_xlim(min(0.0, 1.2 * low), 1.45 * reach)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("nats")
 
 
@@ -142,6 +143,8 @@ def traces(axes: Axes, found: Mapping[str, Sequence[float]], gap: float | None =
     axes.set_yscale("log")
     if max(len(v) for v in runs.values()) > 60:
         axes.set_xscale("log")
+    else:
+        axes.locator_params(axis="x", integer=True)
     seen = np.concatenate([v[np.isfinite(v)] for v in shown])
     if len(seen):
         axes.set_ylim(0.4 * max(float(seen.min()), 1e-9), 3 * max(float(seen.max()), 1e-9))

@@ -37,18 +37,20 @@ def _draw(figure: Figure, found: Report) -> None:
         marker = "os"[k]
         axes.plot(steps, values, marker, color=(FVI, GREY)[k], markersize=5, label=label, zorder=2)
         axes.vlines(steps, 0, values, color=(FVI, GREY)[k], linewidth=1, zorder=1)
-    axes.set_ylim(*_room(np.concatenate([np.asarray(s, float) for s in series])))
-    top = axes.get_ylim()[1]
+    low, high = _room(np.concatenate([np.asarray(s, float) for s in series]))
+    axes.set_ylim(low, high)
     for k, (position, optimum) in enumerate(zip(witness.positions, witness.optima, strict=True)):
-        at = _last(position)
-        width = witness.window + 0.4
-        axes.axvspan(at - width, at + width, color=AVI, alpha=0.18, linewidth=0, zorder=0)
-        text = f"optimum {_number(optimum)}"
-        axes.text(at, top * (0.97 - 0.1 * k), text, ha="center", va="top", color=INK, fontsize=8.5)
+        at, height = _last(position), high - (0.08 + 0.13 * k) * (high - low)
+        ends = (at - witness.window - 0.3, at + witness.window + 0.3)
+        axes.plot(ends, (height, height), color=AVI, linewidth=4, solid_capstyle="butt")
+        axes.plot([at, at], [0, height], ":", color=INK, linewidth=1, zorder=0)
+        axes.plot(at, height, "o", color=AVI, markeredgecolor=INK, markersize=7)
+        text = f" optimum {_number(optimum)}"
+        axes.text(ends[1], height, text, va="center", color=INK, fontsize=8.5)
     axes.axhline(0, color=INK, linewidth=0.8)
     axes.set_xlabel("position")
     axes.set_ylabel("observation")
-    axes.set_title(f"{found.model}: equal inputs (shaded), different optimal factors")
+    axes.set_title(f"{found.model}: the inputs under both bars agree, the optima differ")
     if len(series) > 1:
         axes.legend(loc="lower right")
 
@@ -56,7 +58,7 @@ def _draw(figure: Figure, found: Report) -> None:
 def _room(values: np.ndarray) -> tuple[float, float]:
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     span = (high - low) or 1.0
-    return low - 0.08 * span, high + 0.45 * span
+    return low - 0.08 * span, high + 0.5 * span
 
 
 def _last(position: Any) -> float:
