@@ -120,7 +120,7 @@ def measure(
         latents=bound.latents,
         standard_error=elbos.gap_error,
         methods=elbo.methods,
-        log_evidence=log_evidence(bound, elbo, fvi, seed=seed)
+        log_evidence=log_evidence(elbo, fvi, seed=seed)
         if evidence and fvi.exists
         else {"value": None, "method": "not asked for", "standard_error": None},
         holdout=None

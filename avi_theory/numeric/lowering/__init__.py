@@ -2,6 +2,14 @@
 
 from avi_theory.numeric.lowering.factors import ExpectedFactor, expected_factors
 from avi_theory.numeric.lowering.heads import Program
+from avi_theory.numeric.lowering.hessian import second_derivatives
 from avi_theory.numeric.lowering.values import Marginals, Where
 
-__all__ = ["ExpectedFactor", "Marginals", "Program", "Where", "expected_factors"]
+__all__ = [
+    "ExpectedFactor",
+    "Marginals",
+    "Program",
+    "Where",
+    "expected_factors",
+    "second_derivatives",
+]

@@ -116,15 +116,19 @@ class ExpectedFactor:
         assert found is not None
         return found
 
-    def log_density(self, values: Mapping[str, Tensor], categories: Mapping[str, Tensor]) -> Tensor:
-        """log p of this factor at values ``[S, P]`` (before the transforms), ``[S]`` in nats."""
+    def pointwise_instances(self, values: Mapping[str, Tensor], samples: int) -> Tensor:
+        """log p per enumerated instance at values ``[S, P]`` before the transforms, ``[S, I]``."""
         wanted = self.pointwise.symbols
         env = self.values.samples(values, wanted)
         for s in self.sums:
             env |= s.samples(values, wanted)
         each = self.pointwise(env)
+        return each.expand(samples, self.count)
+
+    def log_density(self, values: Mapping[str, Tensor], categories: Mapping[str, Tensor]) -> Tensor:
+        """log p of this factor at drawn values and categories ``[S, P]``: ``[S]``, in nats."""
         samples = next((len(v) for v in (*values.values(), *categories.values())), 1)
-        each = each.expand(samples, self.count) if each.dim() < 2 else each.expand(-1, self.count)
+        each = self.pointwise_instances(values, samples)
         if self.weights:
             chosen = torch.ones_like(each, dtype=torch.bool)
             for name, rows, wanted_category in self.weights:
@@ -132,6 +136,19 @@ class ExpectedFactor:
                 chosen = chosen & (drawn == wanted_category)
             each = torch.where(chosen, each, torch.zeros_like(each))
         return each.sum(1)
+
+    def site_index(self, name: str, categories: int) -> Tensor:
+        """Point and category of each enumerated instance as one number, for one discrete latent."""
+        positions = next(p for n, p in self.sites if n == name)
+        category = next(c for n, _, c in self.weights if n == name)
+        return torch.as_tensor(positions, device=category.device) * categories + category
+
+    def place_index(self, name: str) -> Tensor:
+        """The point of one continuous latent in each instance."""
+        positions = next(
+            p.positions for p in self.places if p.name == name and p.positions is not None
+        )
+        return torch.as_tensor(np.broadcast_to(positions, (self.count,)).copy())
 
     def refined(self, symbols: Sequence[Symbol]) -> ExpectedFactor:
         """The same with the named integrals' rules at half the spacing."""
