@@ -25,7 +25,7 @@ from avi_theory.theory.linalg import (
     selected_inverse,
 )
 
-CHUNK = 4_000_000
+CHUNK = 1_000_000
 
 
 class Improper(Exception):

@@ -144,8 +144,13 @@ class Question:
         except NotQuadratic as e:
             return str(e)
 
-    def theta(self) -> np.ndarray | str:
-        """θ at which data are drawn: the set values, else the prior means; or why there is none."""
+    def theta(self, improper_at: float | None = None) -> np.ndarray | str:
+        """θ at which data are drawn: the set values, else the prior means; or why there is none.
+
+        Args:
+            improper_at: take this value for globals with an improper prior, to see whether an
+                answer depends on it.
+        """
         model, parts = self.bound.model, []
         for v in model.globals:
             size = self.bound.tables[v.name].size * self.bound.dim(v)
@@ -156,6 +161,9 @@ class Question:
                 d.variable == v.name and d.family.sample is None for d in model.densities
             )
             if improper or not any(d.variable == v.name for d in model.densities):
+                if improper_at is not None:
+                    parts.append(np.full(size, improper_at))
+                    continue
                 return (
                     f"{v} has an improper prior, so there is no value at which data could be "
                     f"drawn; set one with --set {v.name}=…"

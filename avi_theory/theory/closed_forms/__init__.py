@@ -2,7 +2,7 @@
 
 from avi_theory.theory.closed_forms.dataset import GaussianDataset
 from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
-from avi_theory.theory.closed_forms.population import GaussianPopulation
+from avi_theory.theory.closed_forms.population import GaussianPopulation, ZeroAtAnyTheta
 from avi_theory.theory.closed_forms.protocol import ClosedForm
 from avi_theory.theory.closed_forms.reuse import GaussianReuse
 from avi_theory.theory.closed_forms.separable import Separable
@@ -13,6 +13,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     Interpolation(),
     GaussianDataset(),
     GaussianPopulation(),
+    ZeroAtAnyTheta(),
     GaussianReuse(),
 )
 """The first that accepts a question answers it."""

@@ -51,6 +51,44 @@ class GaussianPopulation:
         return Answer(total, kind, (*words, *remark), REFERENCE, limit)
 
 
+class ZeroAtAnyTheta:
+    """Exactly 0 whatever the value of a global that nothing tells: separable, inputs suffice.
+
+    The gap is the expectation of a quadratic function whose covariance part does not depend on θ
+    and whose mean part is a non-negative quadratic in θ: zero at three values on a line through
+    all improper globals, for every proper choice of the rest, it is zero on that line.
+    """
+
+    def accepts(self, question: Question) -> str:
+        """The population of a separable Gaussian model with an improper global not set."""
+        if question.regime != "population":
+            return "it is not asked about the population"
+        if isinstance(question.joint, str):
+            return question.joint
+        reason = question.theta()
+        if not isinstance(reason, str):
+            return "every global has a value"
+        if not question.joint.posterior.separable:
+            return reason
+        for value in (0.0, 1.0, -2.0):
+            theta = question.theta(value)
+            if isinstance(theta, str):
+                return theta
+            try:
+                average = averaged(question, draws_at(question.joint, theta))
+                gap, _, _ = _best_use(question, average, theta)
+            except (Improper, TooLarge):
+                return reason
+            if clean(gap + average.scales, average.draws.locals) > 0:
+                return reason
+        return ""
+
+    def apply(self, question: Question) -> Answer:
+        """Zero, for every value of θ."""
+        words = "The locals do not interact, and the optimal factor is in the class for every θ."
+        return Answer(0.0, "exact", (words,), REFERENCE, 0.0)
+
+
 def averaged(question: Question, draws: Draws) -> Average:
     """The averaged problem for the question's inputs and functions."""
     bound, joint = question.bound, draws.joint
