@@ -49,6 +49,8 @@ def choose(
         raise InputError("--inputs and --window exclude each other. Give one of them.")
     listed = _listed(inputs)
     remark = ""
+    if function == "constant" and listed is None and window is None:
+        listed = ()
     if listed is None and window is None:
         whole = any(
             set(i.partition("[")[2]) <= set(":,]") and "[" in i
