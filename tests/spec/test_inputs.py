@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from avi_theory.errors import InputError
@@ -72,7 +71,12 @@ def test_whole_rows_and_whole_arrays():
 
 
 def test_the_mean_leaves_edge_values_out():
-    text = WALK.replace("index n = 1:N", "index n = 1:N\ngiven x[0] = 5")
+    text = """
+    index n = 1:N
+    given x[0] = 5
+    local z[n] ~ Normal(x[n-1], 1)
+    observed x[n] ~ Normal(z[n], 1)
+    """
     bound = bind(Model(text, N=3))
     assert only(bound, "mean(x)").cells[0].tolist() == [1, 2, 3]
 
