@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from avi_theory.figures.base import AVI, FVI, GREY, PALE, Drawing
 from avi_theory.figures.panels import agreement, bars, traces
 from avi_theory.results.comparison import Comparison
+from avi_theory.results.words import by_position
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +34,13 @@ def _draw(figure: Figure, found: Comparison) -> None:
     point.set_title(f"theory and measurement: {gap.outcome.replace('_', ' ')}")
     kept = found.measurement.traces if found.measurement is not None else {}
     traces(course, kept, gap.predicted)
-    course.set_title(f"the two fits; q(z) = f({', '.join(found.avi['inputs'])})")
+    course.set_title(f"the two fits; q(z) = f({_shown(found.avi['inputs'])})")
+
+
+def _shown(inputs: Sequence[str]) -> str:
+    """All of a few inputs, the ends of many."""
+    ordered = by_position(inputs)
+    return ", ".join(ordered if len(ordered) <= 3 else [ordered[0], "…", ordered[-1]])
 
 
 LADDER = Drawing(

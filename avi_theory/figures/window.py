@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from avi_theory.figures.base import AVI, FVI, GREY, INK, Drawing
 from avi_theory.results.listing import Choices
+from avi_theory.results.words import by_position
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,9 +62,10 @@ def _label(inputs: tuple[str, ...]) -> str:
     """Few inputs one below the other, many by their ends."""
     if not inputs:
         return "nothing"
-    if len(inputs) <= 3:
-        return "\n".join(inputs)
-    return f"{inputs[0]}\n…\n{inputs[-1]}\n({len(inputs)} inputs)"
+    ordered = by_position(inputs)
+    if len(ordered) <= 3:
+        return "\n".join(ordered)
+    return f"{ordered[0]}\n…\n{ordered[-1]}\n({len(ordered)} inputs)"
 
 
 WINDOW = Drawing(

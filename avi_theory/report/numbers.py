@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from avi_theory.results.words import by_position
+
 UNKNOWN = "–"
 BOUNDS = {"upper": "≤ ", "lower": "≥ "}
 
@@ -42,13 +44,13 @@ def short(value: Any) -> str:
 
 
 def listed(names: Any, empty: str = "nothing") -> str:
-    """Names in a row.
+    """Names in a row, inputs as they lie along their index.
 
     Example:
-        >>> listed(["s[n]", "y[n]"]), listed([])
-        ('s[n], y[n]', 'nothing')
+        >>> listed(["x[t+1]", "x[t-1]", "x[t]"]), listed([])
+        ('x[t-1], x[t], x[t+1]', 'nothing')
     """
-    return ", ".join(str(n) for n in names) if names else empty
+    return ", ".join(by_position(str(n) for n in names)) if names else empty
 
 
 def plural(count: int, one: str, many: str = "") -> str:
