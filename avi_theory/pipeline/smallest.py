@@ -17,8 +17,10 @@ from avi_theory.results.report import Report
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.model import Model
 
-WIDEST = 5
-"""The widest window that `smallest_inputs` tries."""
+WINDOWS = 6
+"""Windows that `smallest_inputs` shows at least: half-widths 0 to 5."""
+WIDEST = 30
+"""The half-width at which it gives up."""
 MOST_SUBSETS = 5
 """The number of sufficient inputs up to which it tries every subset."""
 
@@ -45,15 +47,19 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
     for choice in _candidates(model, report, bound):
         found = predict_bound(bound, report, choice, regime="population", function="any")
         offers.append(Offer(found.inputs, found.gap_per_latent, found.kind))
+        if choice.window is not None and choice.window + 1 >= WINDOWS:
+            last = offers[-1]
+            if last.kind == "none" or _within(last, tolerance):
+                break
     offers.sort(key=lambda o: len(o.inputs))
-    good = (
-        o
-        for o in offers
-        if o.kind in {"exact", "upper"}
-        and o.gap_per_latent is not None
-        and o.gap_per_latent <= tolerance
-    )
+    good = (o for o in offers if _within(o, tolerance))
     return Choices(tuple(offers), next(good, None), model.name, tolerance)
+
+
+def _within(offer: Offer, tolerance: float) -> bool:
+    """Whether a gap is known to stay within the tolerance."""
+    gap = offer.gap_per_latent
+    return offer.kind in {"exact", "upper"} and gap is not None and gap <= tolerance
 
 
 def _candidates(model: Model, report: Report, bound: Bound) -> list[Choice]:
