@@ -244,6 +244,8 @@ class Analysis:
                 if any(value not in own for _, value in facts):
                     return False
                 touched |= {value for _, value in facts}
+            elif isinstance(sub, Indexed) and not self.structure.is_map(sub):
+                continue  # the end of the unit's own ragged range
             elif sub.free_symbols & own:
                 return False
             elif any(s in letters for s in sub.free_symbols):

@@ -107,6 +107,8 @@ def inside(value: Expr, low: Expr, high: Expr, place: Place) -> bool:
     Raises:
         Stuck: the range covers an unknown part of the index set.
     """
+    if any((gap := sympy.expand(g)).is_number and gap < 0 for g in (value - low, high - value)):
+        return False
     moving = [s for s in sorted(value.free_symbols, key=str) if s in place.generics]
     if not moving:
         if value.atoms(Indexed):
