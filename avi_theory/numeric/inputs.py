@@ -33,8 +33,8 @@ class Seen:
 def seen(bound: Bound, local: Variable, texts: Sequence[str]) -> Seen:
     """Gather the inputs of a local.
 
-    A function that sees a whole array (``x[:]``) can tell the positions apart, so the position is
-    among its `Seen.values`.
+    A function that reads a whole row (``x[:]``, or ``y[g,:]`` for ``z[g,t]``) does so from its own
+    position, which is among its `Seen.values`.
 
     Raises:
         InputError: an input that the model does not have.
@@ -44,8 +44,8 @@ def seen(bound: Bound, local: Variable, texts: Sequence[str]) -> Seen:
     count = len(points)
     columns, pooled = [np.zeros((count, 0))], [np.zeros((count, 0))]
     complete = np.ones(count, bool)
-    if any(i.fixed and i.role == "observed" and not i.averaged for i in inputs):
-        columns.append(points.astype(float))
+    known = sorted({a for i in inputs for a in i.reading})
+    columns.append(points[:, [local.letters.index(a) for a in known]].astype(float))
     for i in inputs:
         if i.members is not None and not i.averaged:
             rows, sums = _set_columns(bound, i)

@@ -41,6 +41,8 @@ class Input:
         averaged: whether the function sees only the mean over the cells.
         fixed: whether all points see the same cells (``x[:]``, ``mean(x)``).
         values: of a position, ``[P]``; else None.
+        reading: letters of the local whose whole axis is shown (``x[:]``, or ``y[g,:]`` to
+            ``z[g,t]``): the function reads it from its own position, which it therefore knows.
     """
 
     text: str
@@ -52,6 +54,7 @@ class Input:
     averaged: bool = False
     fixed: bool = False
     values: np.ndarray | None = None
+    reading: tuple[str, ...] = ()
 
     @property
     def is_set(self) -> bool:
@@ -126,6 +129,8 @@ def _window_of(bound: Bound, local: Variable, half_width: int) -> list[str]:
         )
     found: list[str] = []
     for o in _informing(model, local):
+        if not o.axes:
+            found.append(o.name)
         if running in o.letters:
             for k in range(-half_width, half_width + 1):
                 shifted = running if k == 0 else f"{running}{k:+d}"
@@ -291,11 +296,20 @@ class _Resolver:
         if all(s == ":" for s in subs):
             everything = np.arange(table.size)
             cells = np.broadcast_to(everything, (count, table.size))
-            return Input(self.text, role, name, cells, fixed=True)
+            return Input(
+                self.text, role, name, cells, fixed=True, reading=self._reading(role, name, subs)
+            )
         if not any(s == ":" or "=" in s for s in subs):
             values = [np.broadcast_to(self._value(s, env), (count,)) for s in subs]
             return Input(self.text, role, name, np.asarray(table.positions(values))[:, None])
         return self._joined(role, name, subs, env)
+
+    def _reading(self, role: Role, name: str, subs: list[str]) -> tuple[str, ...]:
+        if role != "observed":
+            return ()
+        axes = self.bound.model.variables[name].letters
+        own = self.local.letters
+        return tuple(a for a, s in zip(axes, subs, strict=True) if s == ":" and a in own)
 
     def _joined(self, role: Role, name: str, subs: list[str], env: Mapping[str, Ints]) -> Input:
         """Cells whose coordinates, or maps of them, equal what each point asks for."""
@@ -329,7 +343,7 @@ class _Resolver:
         if not mapped and np.all((lengths == full) | (lengths == 0)):
             inside = low[:, None] + np.arange(full)
             cells = np.where(lengths[:, None] > 0, order[np.minimum(inside, len(order) - 1)], -1)
-            return Input(self.text, role, name, cells)
+            return Input(self.text, role, name, cells, reading=self._reading(role, name, subs))
         starts = np.concatenate([[0], np.cumsum(lengths)])
         inside = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths) + np.repeat(low, lengths)
         return Input(self.text, role, name, None, order[inside], starts)

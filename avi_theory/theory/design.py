@@ -248,7 +248,7 @@ def _averaged_block(
     random = c.random
     fixed = c.offset[:, ~random]
     if function.degree is None and np.any(complete):
-        keys = np.zeros((int(complete.sum()), 1)) if fixed.shape[1] == 0 else fixed[complete]
+        keys = np.concatenate([fixed, c.reading, np.zeros((len(fixed), 1))], 1)[complete]
         _, inverse = np.unique(keys, axis=0, return_inverse=True)
         inverse = inverse.reshape(-1)
         if inverse.max() > 0 and len(inverse) == inverse.max() + 1:

@@ -28,7 +28,8 @@ class Columns:
             drawn observations of a `Joint`, or as -1, -2, … the functionals.
         functionals: random numbers that every point sees (``mean(x)``): numbers of drawn
             observations, and their weights.
-        all_seen: whether the function sees whole arrays, and so every position.
+        reading: ``[P, …]``, the coordinates of its position that the function knows because it
+            reads whole rows from there; they count for all functions, not for polynomials.
         sets: for set-valued inputs the sorted members, to tell ties; one array of keys per input.
     """
 
@@ -39,7 +40,7 @@ class Columns:
     source: np.ndarray
     weight: np.ndarray
     functionals: tuple[tuple[np.ndarray, np.ndarray], ...]
-    all_seen: bool
+    reading: np.ndarray
     sets: tuple[np.ndarray, ...]
 
     @property
@@ -174,6 +175,11 @@ class _Builder:
         if np.ptp(size) > 0:
             self._append(f"size of {x.text}", size, False)
 
+    def _reading(self, inputs: tuple[Input, ...]) -> np.ndarray:
+        letters = sorted({a for x in inputs for a in x.reading})
+        at = [self.local.letters.index(a) for a in letters]
+        return np.asarray(self.bound.tables[self.local.name].points[:, at], float)
+
     def build(self, inputs: tuple[Input, ...]) -> Columns:
         for x in inputs:
             self.add(x)
@@ -187,7 +193,7 @@ class _Builder:
             source,
             weight,
             tuple(self.functionals),
-            any(x.fixed and x.role == "observed" and not x.averaged for x in inputs),
+            self._reading(inputs),
             tuple(self.sets),
         )
 
@@ -213,9 +219,7 @@ def columns(
 def tie_groups(found: Columns) -> np.ndarray:
     """A number per point, equal where all inputs are equal; incomplete points stand alone."""
     count = len(found.offset)
-    if found.all_seen:
-        return np.arange(count)
-    keys = np.concatenate([found.offset, *(s[:, None] for s in found.sets)], 1)
+    keys = np.concatenate([found.offset, found.reading, *(s[:, None] for s in found.sets)], 1)
     complete = found.complete
     group = np.arange(count)
     if keys.shape[1] == 0:

@@ -267,7 +267,7 @@ def _with_density(bound: Bound, name: str) -> np.ndarray:
     for d in bound.model.densities:
         if d.variable != name:
             continue
-        if d.over:
+        if d.over or not table.letters:
             covered[:] = True
             continue
         env = expand({}, d.ranges, bound.sizes, bound.lookup)

@@ -52,7 +52,7 @@ def growing_size(model: Model) -> str | None:
     for v in model.locals:
         if not v.axes:
             return None
-        found |= _symbols(v.axes[_axis(model, v)].high)
+        found |= {s for a in v.axes for s in _symbols(a.high)}
     if len(found) != 1:
         return None
     name = found.pop()
@@ -118,7 +118,7 @@ class Interior:
     def limit(self) -> tuple[float | None, tuple[str, ...]]:
         """Nats per latent, with remarks."""
         stencil = self.stencil()
-        if stencil is None:
+        if stencil is None or self._sees_everything():
             return None, ()
         per_step, _ = limit(stencil, self.filters())
         scales = self._scales()
@@ -130,6 +130,10 @@ class Interior:
                 f"sides shrinks the limit by about ρ² = {rate**2:.3g}."
             )
         return clean((per_step + scales) / self.latents, 1), tuple(remarks)
+
+    def _sees_everything(self) -> bool:
+        """Whether inputs grow with the size."""
+        return any(i.reading for v in self.bound.model.locals for i in self._resolved(v))
 
     def stencil(self) -> Stencil | None:
         """The interior's precision, or None where it differs between interior positions."""

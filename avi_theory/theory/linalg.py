@@ -161,18 +161,40 @@ def selected_inverse(matrix: Matrix, wanted: Matrix) -> SelectedInverse:
     """
     matrix = sparse.csr_matrix(matrix)
     n = matrix.shape[0]
-    pattern = sparse.csr_matrix(abs(matrix) + abs(wanted) + abs(wanted.T))
+    pattern = _pattern(matrix) + _pattern(wanted)
+    pattern = sparse.csr_matrix(pattern + pattern.T)
     order, width = banded_order(pattern)
+    del pattern
     width = max(1, min(width, n - 1)) if n > 1 else 0
     position = np.empty_like(order)
     position[order] = np.arange(n)
     if n <= SMALL or width > WIDEST_BAND:
         return _dense_selected(matrix, order, position, width)
-    factor, info = linalg.lapack.dpbtrf(lower_band(matrix, order, width), lower=1)
+    count, length = _segments(n, width)
+    padded = np.zeros((width + 1, count * length))
+    padded[0, n:] = 1.0  # beyond the end: independent, variance one, coupled to nothing
+    factor, info = linalg.lapack.dpbtrf(lower_band(matrix, order, width), lower=1, overwrite_ab=1)
     if info > 0:
         raise NotPositiveDefinite(int(order[info - 1]))
-    pivots = factor[0] ** 2
-    return SelectedInverse(position, _takahashi(factor[1:] / factor[0], 1 / pivots))
+    padded[:, :n] = factor
+    del factor
+    padded[1:] /= padded[0]
+    padded[0] **= -2
+    band = _takahashi(padded.reshape(width + 1, count, length))
+    return SelectedInverse(position, band.reshape(width + 1, -1)[:, :n])
+
+
+def _pattern(matrix: Matrix) -> Matrix:
+    """Where a matrix has entries, in one byte each."""
+    matrix = sparse.csr_matrix(matrix)
+    ones = np.ones(matrix.nnz, bool)
+    return sparse.csr_matrix((ones, matrix.indices, matrix.indptr), matrix.shape)
+
+
+def _segments(n: int, width: int) -> tuple[int, int]:
+    """How many segments of which length a recursion of n steps is cut into."""
+    length = max(width, int(np.ceil(np.sqrt(n))))
+    return -(-n // length), length
 
 
 def _dense_selected(
@@ -194,47 +216,41 @@ def _dense_selected(
     return SelectedInverse(position, band)
 
 
-def _takahashi(lower: np.ndarray, variances: np.ndarray) -> np.ndarray:
-    """The inverse's band from unit lower factor rows ``lower[k-1, i] = L[i+k, i]``."""
-    w, n = lower.shape
-    length = max(w, int(np.ceil(np.sqrt(n))))
-    count = -(-n // length)
-    missing = count * length - n
-    # Coordinates beyond the end: independent, variance one, coupled to nothing.
-    lower = np.concatenate([lower, np.zeros((w, missing))], 1).reshape(w, count, length)
-    variances = np.concatenate([variances, np.ones(missing)]).reshape(count, length)
+def _takahashi(band: np.ndarray) -> np.ndarray:
+    """The inverse's band, in place of the factor's: ``[w + 1, segments, length]``.
+
+    Args:
+        band: row 0 holds 1/D, row k the unit lower factor's L[i + k, i].
+    """
+    w, count, length = band.shape[0] - 1, band.shape[1], band.shape[2]
     across = np.broadcast_to(np.eye(w), (count, w, w)).copy()
     within = np.zeros((count, w, w))
     for i in range(length - 1, -1, -1):
-        gain = -lower[:, :, i].T
-        within = _step(within, gain, variances[:, i])
+        gain = -band[1:, :, i].T
+        within, _, _ = _step(within, gain, band[0, :, i])
         across = np.concatenate([(gain[:, None, :] @ across), across[:, :-1]], 1)
     windows = np.zeros((count + 1, w, w))
     windows[count] = np.eye(w)
     for c in range(count - 1, -1, -1):
         windows[c] = across[c] @ windows[c + 1] @ across[c].T + within[c]
-    band = np.empty((w + 1, count, length))
-    window = windows[1:].copy()
+    window = windows[1:]
     for i in range(length - 1, -1, -1):
-        gain = -lower[:, :, i].T
-        row = (gain[:, None, :] @ window)[:, 0]
-        own = variances[:, i] + (row * gain).sum(1)
+        gain = -band[1:, :, i].T
+        window, row, own = _step(window, gain, band[0, :, i])
         band[0, :, i] = own
         band[1:, :, i] = row.T
-        window = _shifted(window, row, own)
-    return band.reshape(w + 1, count * length)[:, :n]
+    return band
 
 
-def _step(window: np.ndarray, gain: np.ndarray, variance: np.ndarray) -> np.ndarray:
+def _step(
+    window: np.ndarray, gain: np.ndarray, variance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The window one coordinate earlier, that coordinate's covariances and its variance."""
     row = (gain[:, None, :] @ window)[:, 0]
-    return _shifted(window, row, variance + (row * gain).sum(1))
-
-
-def _shifted(window: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The window one coordinate earlier."""
+    own = variance + (row * gain).sum(1)
     new = np.empty_like(window)
     new[:, 1:, 1:] = window[:, :-1, :-1]
     new[:, 0, 0] = own
     new[:, 0, 1:] = row[:, :-1]
     new[:, 1:, 0] = row[:, :-1]
-    return new
+    return new, row, own

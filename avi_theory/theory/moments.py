@@ -169,13 +169,12 @@ class Moments:
         posterior = draws.joint.posterior
         plain = self._sources < n
         seen = sparse.csr_matrix(
-            (np.ones(plain.sum()), (self.design.row[plain], self._sources[plain])),
+            (np.ones(plain.sum(), bool), (self.design.row[plain], self._sources[plain])),
             (draws.locals, n),
         )
-        coupling = abs(posterior.zz) + sparse.eye(draws.locals)
-        toward = sparse.csr_matrix(
-            sparse.hstack([abs(posterior.zz), abs(self._b_of_locals)], "csr")
-        )
+        # Only where entries stand matters here, not their values.
+        coupling = posterior.zz.astype(bool)
+        toward = sparse.hstack([posterior.zz, self._b_of_locals], "csr").astype(bool)
         return selected_inverse(draws.precision, seen.T @ (coupling @ seen + toward))
 
     @property

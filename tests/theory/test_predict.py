@@ -217,3 +217,56 @@ def test_every_closed_form_says_why_it_does_not_apply():
     )  # fmt: skip
     for form in CLOSED_FORMS:
         assert form.accepts(question), type(form).__name__
+
+
+PANEL = """
+index g = 1:G
+index t = 1:T
+global mu ~ Normal(0, 1)
+local z[g,1] ~ Normal(mu, 1)
+local z[g,t] ~ Normal(0.5*z[g,t-1], 1) for t in 2:T
+observed x[g,t] ~ Normal(z[g,t], 1)
+"""
+
+
+@pytest.mark.parametrize("regime", ["dataset", "population"])
+def test_a_whole_row_is_read_from_the_locals_own_position(regime):
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    bound = bind(Model(PANEL), {"x": x})
+    verdict = Verdict({"z": "component"}, {"z": ("x[g,:]",)}, {"z": ("t=1",)})
+    for known in (verdict, None):
+        found = predict(bound, regime=regime, inputs=["x[g,:]"], verdict=known)
+        if known is not None or regime == "dataset":
+            assert (found.gap, found.kind) == (0.0, "exact")
+    assert predict(bound, regime=regime, inputs=["x[g,:]"], function="affine").gap > 1
+
+
+def test_one_function_each_is_never_worse_than_one_for_all():
+    text = """
+    index i = 1:I
+    index j = 1:J
+    global mu ~ Normal(0, 2)
+    local a[i] ~ Normal(mu, 1)
+    local b[j] ~ Normal(0, 1)
+    observed y[i,j] ~ Normal(a[i] + b[j], 1)
+    """
+    bound = bind(Model(text, I=4, J=5))
+    for regime in ("population", "reuse"):
+        gaps = [
+            predict(bound, regime=regime, window=0, sharing=s).gap
+            for s in ("shared", "per-position")
+        ]
+        assert gaps[1] <= gaps[0] + 1e-12
+
+
+def test_an_observation_without_index_is_seen_by_all():
+    text = """
+    index n = 1:N
+    local z[n] ~ Normal(0, 1)
+    observed y ~ Normal(sum(z), 0.5)
+    observed x[n] ~ Normal(z[n], 1)
+    """
+    found = predict(bind(Model(text, N=5)), window=0)
+    assert found.inputs == ("x[n]", "y")
+    assert found.kind == "exact"
+    assert 0 < found.gap < predict(bind(Model(text, N=5)), inputs=["x[n]"]).gap

@@ -51,7 +51,12 @@ class EverythingSeen:
         if question.function.degree is not None:
             return f"the class {question.function.text} is limited"
         for v in question.bound.model.locals:
-            whole = {i.name for i in question.resolved[v.name] if i.fixed and not i.averaged}
+            resolved = question.resolved[v.name]
+            known = {a for i in resolved for a in i.reading}
+            known |= {i.name for i in resolved if i.role == "position"}
+            if not known >= set(v.letters):
+                return f"{v.name} does not know its position"
+            whole = {i.name for i in resolved if i.fixed and not i.averaged}
             for o in question.bound.model.observed:
                 if o.name not in whole:
                     return f"{v.name} does not see all of {o.name}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.optimize import minimize
 
 from avi_theory.results.prediction import Kind
-from avi_theory.theory.closed_forms.averaged import Average, TooLarge
+from avi_theory.theory.closed_forms.averaged import MOST_FUNCTIONALS, Average, TooLarge
 from avi_theory.theory.design import averaged_design, clean
 from avi_theory.theory.features import columns
 from avi_theory.theory.gaussian import Joint
@@ -43,12 +45,20 @@ class GaussianPopulation:
         except TooLarge:
             return Answer(None, "none", (_too_large(question),), REFERENCE)
         total = clean(gap + average.scales, draws.locals)
+        if total > 0 and question.per_position and draws.globals:
+            total = min(total, _shared_total(question, draws, theta))
         kind: Kind = "exact" if total == 0.0 or (sure and _affine_is_best(question, average)) else (
             "upper"
         )  # fmt: skip
         words = [*assumptions, *describe(question, kind)]
         limit, remark = population_limit(question, theta)
         return Answer(total, kind, (*words, *remark), REFERENCE, limit)
+
+
+def _shared_total(question: Question, draws: Draws, theta: np.ndarray) -> float:
+    """The gap of one shared function: a bound for one function each."""
+    average = averaged(replace(question, per_position=False), draws)
+    return clean(_best_use(question, average, theta)[0] + average.scales, draws.locals)
 
 
 class ZeroAtAnyTheta:
@@ -128,7 +138,10 @@ def _best_use(
     shared = np.stack([np.bincount(classes, decoupling[:, g]) / counts for g in range(globals_)], 1)
     if np.all(counts == 1):
         words = "f uses the mean of q(θ) so that both decouple; this is the limit of many data."
-        return average.gap(decoupling), [*where, words], False
+        gaps = [average.gap(decoupling)]
+        if gaps[0] > 0 and average.design.width * globals_ <= MOST_FUNCTIONALS:
+            gaps.append(average.gap(None))
+        return min(gaps), [*where, words], False
 
     def gap(use: np.ndarray) -> float:
         return average.gap(use[classes])

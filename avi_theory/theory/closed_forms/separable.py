@@ -13,6 +13,11 @@ from __future__ import annotations
 from avi_theory.theory.question import Answer, Question
 
 
+def _letter(edge: str) -> str:
+    """The letter of an edge such as ``t=1``."""
+    return edge.partition("=")[0].strip()
+
+
 class Separable:
     """Exactly 0 for all functions of sufficient inputs, on a data set and in the population."""
 
@@ -26,23 +31,19 @@ class Separable:
         if verdict is None:
             return "no structural verdict was given"
         for name, closes in verdict.closes.items():
+            if closes == "no":
+                return f"the locals of {name} interact without bound"
             if closes not in {"own", "inputs", "component"}:
-                return (
-                    f"the locals of {name} interact without bound"
-                    if closes == "no"
-                    else (f"the structure of {name} is undecided")
-                )
-            if closes == "component" and not question.per_position:
-                pass  # the position inside the unit is understood
+                return f"the structure of {name} is undecided"
             given = set(question.inputs[name])
             absent = [i for i in verdict.inputs[name] if i not in given]
             if absent:
                 return f"{name} needs the input {absent[0]} too"
-            edges = verdict.edges.get(name, ())
-            letters = set(question.bound.model.variables[name].letters)
-            if edges and not question.per_position and not letters <= given:
+            known = {a for i in question.resolved[name] for a in i.reading} | given
+            unknown = [e for e in verdict.edges.get(name, ()) if _letter(e) not in known]
+            if unknown and not question.per_position:
                 return (
-                    f"{name} has another form at {', '.join(edges)}, which one shared function "
+                    f"{name} has another form at {', '.join(unknown)}, which one shared function "
                     "of these inputs does not know"
                 )
         return ""
