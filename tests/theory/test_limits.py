@@ -96,3 +96,13 @@ def test_no_limit_where_covariates_come_with_the_data():
     )
     assert found.gap > 0
     assert found.limit_per_latent is None
+
+
+def test_a_long_chain_is_its_limit_and_its_ends():
+    """Cost is linear in the length: no dense matrix of this size would fit."""
+    gaps = {}
+    for length in (5_000, 20_000):
+        found = predict(bind(Model(TWO, T=length)), window=1, function="affine")
+        gaps[length] = found.gap / 2
+    growth = (gaps[20_000] - gaps[5_000]) / 15_000
+    assert growth == pytest.approx(found.limit_per_latent, rel=1e-6)

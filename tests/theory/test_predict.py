@@ -238,7 +238,7 @@ def test_a_whole_row_is_read_from_the_locals_own_position(regime):
         found = predict(bound, regime=regime, inputs=["x[g,:]"], verdict=known)
         if known is not None or regime == "dataset":
             assert (found.gap, found.kind) == (0.0, "exact")
-    assert predict(bound, regime=regime, inputs=["x[g,:]"], function="affine").gap > 1
+    assert predict(bound, regime=regime, inputs=["x[g,:]"], function="affine").gap > 0.5
 
 
 def test_one_function_each_is_never_worse_than_one_for_all():
