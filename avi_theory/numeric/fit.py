@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,11 +16,21 @@ from torch import Tensor
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.parameters import Parametrisation
 from avi_theory.numeric.settle import settle
-from avi_theory.numeric.solve import Options, Problem, Run, Status, newton, quasi_newton
+from avi_theory.numeric.solve import (
+    Options,
+    Problem,
+    Run,
+    Status,
+    gauss_newton,
+    newton,
+    quasi_newton,
+)
 from avi_theory.numeric.solve.coordinate import coordinate_ascent
 
 ROUNDS = 4
 SMALL = 600
+NETWORK_TOLERANCE = 1e-5
+"""On the Euclidean gradient norm of a network's weights, in nats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +154,16 @@ def _solve(elbo: Elbo, parameters: Parametrisation, p: Tensor, options: Options)
     problem = problem_of(elbo, parameters)
     if parameters.smooth:
         return newton(problem, p, options)
-    longer = Options(
-        max(options.tolerance, 1e-7), 10 * options.iterations, progress=options.progress
+    tolerance = max(options.tolerance, NETWORK_TOLERANCE)
+    if not parameters.curved:
+        longer = replace(options, tolerance=tolerance, iterations=10 * options.iterations)
+        return quasi_newton(problem, p, longer)
+    settings = replace(options, tolerance=tolerance, iterations=options.iterations // 2)
+    first = gauss_newton(problem, parameters.curvature, p, settings)
+    if first.status in (Status.converged, Status.non_integrable):
+        return first
+    settings = replace(settings, iterations=3 * options.iterations)
+    then = quasi_newton(problem, first.parameters, settings, adam=0)
+    return replace(
+        then, iterations=first.iterations + then.iterations, trace=(*first.trace, *then.trace)
     )
-    return quasi_newton(problem, p, longer)

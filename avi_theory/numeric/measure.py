@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from avi_theory.errors import DataError, DeviceError, InputError, nearest
 from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import log_evidence
 from avi_theory.numeric.fit import SMALL, Fit, fit, problem_of, starting_tables
+from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.parameters import Amortized, Parametrisation, amortized, free
 from avi_theory.numeric.posterior import summarise
@@ -103,7 +104,7 @@ def measure(
     if chosen is not None and fvi.exists:
         kind = function or DEFAULT
         parameters = amortized(bound, elbo.families, chosen, kind, where, seed=seed)
-        settings = _reporting(options, progress, "A-VI")
+        settings = replace(_reporting(options, progress, "A-VI"), bound=fvi.run.value)
         avi, elbo = fit(elbo, parameters, [fvi.tables], settings)
         fvi, elbo = _never_below(elbo, fvi, avi, options)
     elbos = _fresh(elbo, fvi, avi, seed)
@@ -182,14 +183,14 @@ def _inputs(
 ) -> dict[str, tuple[str, ...]] | None:
     if inputs is not None and window is not None:
         raise InputError("Both inputs and a window were given. Give one of them.")
+    if function is not None and function_named(function).blind:
+        return for_locals(bound, [])
     if window is not None:
         return window_inputs(bound, window)
     if inputs is not None:
         return for_locals(bound, [inputs] if isinstance(inputs, str) else inputs)
     if function is None:
         return None
-    if function == "constant":
-        return for_locals(bound, [])
     raise InputError(
         f"The function {function!r} has no inputs. Give inputs=['x[n]', …] or window=K."
     )
@@ -198,12 +199,7 @@ def _inputs(
 def _reporting(options: Options, progress: Progress | None, run: str) -> Options:
     if progress is None:
         return options
-    return Options(
-        options.tolerance,
-        options.iterations,
-        options.dense,
-        lambda k, elbo, norm: progress(run, k, elbo, norm),
-    )
+    return replace(options, progress=lambda k, elbo, norm: progress(run, k, elbo, norm))
 
 
 def _factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> tuple[Fit, Elbo]:

@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from avi_theory.numeric.families import Factors, Family
-from avi_theory.numeric.functions import function_named
+from avi_theory.numeric.functions import Network, function_named
 from avi_theory.numeric.inputs import Seen, seen
 from avi_theory.numeric.lowering import Where
+from avi_theory.numeric.solve.gauss_newton import Block as Curved
+from avi_theory.numeric.solve.gauss_newton import Diagonal, Gram
 from avi_theory.spec.bound import Bound
 
 
@@ -92,10 +94,22 @@ class Amortized:
         edges = table.index_select(0, self._edge).reshape(-1)
         return torch.cat([self.function.start(table.index_select(0, self._inner)), edges])
 
+    def curvature(self, p: Tensor, fisher: Tensor) -> list[Curved]:
+        """JᵀFJ of a network, and the metric of the edges."""
+        jacobian = self.function.jacobian(p[: self.function.size]).reshape(-1, self.function.size)
+        metric = fisher.index_select(0, self._inner).reshape(-1, 1)
+        edges = fisher.index_select(0, self._edge).reshape(-1)
+        gram = Gram(metric.sqrt() * jacobian)
+        return [gram, Diagonal(edges)] if len(edges) else [gram]
+
     def scales(self, fisher: Tensor) -> Tensor:
         """The metric pulled back through the function."""
         edges = fisher.index_select(0, self._edge).reshape(-1)
         return torch.cat([self.function.scales(fisher.index_select(0, self._inner)), edges])
+
+
+MOST_WEIGHTS, MOST_CELLS = 6000, 40_000_000
+"""Networks with more weights, or larger Jacobians, are not given curvature matrices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +156,28 @@ class Parametrisation:
                 for name, b in self.blocks.items()
             ]
         return torch.cat(parts).clamp_min(1e-12)
+
+    @property
+    def curved(self) -> bool:
+        """Whether `curvature` is affordable."""
+        networks = [
+            b.function for b in self.blocks.values()
+            if isinstance(b, Amortized) and isinstance(b.function, Network)
+        ]  # fmt: skip
+        return all(f.size <= MOST_WEIGHTS and f.size * f.rows <= MOST_CELLS for f in networks)
+
+    def curvature(self, p: Tensor) -> list[Curved]:
+        """JᵀFJ by block: of a network's Jacobian, a diagonal for all other parameters."""
+        found: list[Curved] = []
+        with torch.no_grad():
+            tables, parts = self.tables(p), self._parts(p)
+            for name, b in self.blocks.items():
+                metric = fisher(self.families[name], tables[name])
+                if isinstance(b, Amortized) and isinstance(b.function, Network):
+                    found += b.curvature(parts[name], metric)
+                else:
+                    found.append(Diagonal(b.scales(metric).clamp_min(1e-12)))
+        return found
 
     def part(self, p: Tensor, name: str) -> Tensor:
         """The parameters of one variable's block."""
@@ -195,7 +231,7 @@ def amortized(
         if declared.role == "global":
             blocks[variable] = Free(f)
             continue
-        sees = seen(bound, declared, inputs.get(variable, ()))
+        sees = seen(bound, declared, () if name.blind else inputs.get(variable, ()))
         values = sees.pooled if name.pooled else sees.values
         built = name.build(f, values[sees.complete], where, seed)
         blocks[variable] = Amortized(f, built, sees, where)

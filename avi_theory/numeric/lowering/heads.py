@@ -255,6 +255,9 @@ class Program:
 
 
 def _lift(value: Any, axes: int) -> Any:
+    """The value with coordinate axes appended; a plain number broadcasts as it is."""
+    if not isinstance(value, Tensor):
+        return value
     for _ in range(axes):
         value = value.unsqueeze(-1)
     return value

@@ -27,7 +27,7 @@ def second_derivatives(factor: ExpectedFactor) -> list[Entry] | None:
     if factor.sums or not factor.quadratic or factor.weights:
         return None
     latent = {p.symbol: p for p in factor.places if p.positions is not None}
-    if any(p.rank or np.ndim(p.positions) > 1 for p in latent.values()):
+    if any(p.rank or np.asarray(p.positions).ndim > 1 for p in latent.values()):
         return None
     expression = factor.pointwise.expression
     entries: list[Entry] = []

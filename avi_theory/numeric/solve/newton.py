@@ -21,6 +21,8 @@ from avi_theory.numeric.solve.problem import Options, Problem, Run, Status
 Product = Callable[[Tensor], Tensor]
 SHRINK, GROW = 0.25, 4.0
 ROUNDING = 1e-8
+TOO_GOOD = 20.0
+"""A step that gains so many times more than promised has met rounding errors, not an optimum."""
 
 
 def newton(problem: Problem, start: Tensor, options: Options | None = None) -> Run:
@@ -31,7 +33,7 @@ def newton(problem: Problem, start: Tensor, options: Options | None = None) -> R
     """
     options = options or Options()
     p = start.detach().clone()
-    radius = 10.0 * math.sqrt(len(p))
+    radius = math.sqrt(len(p))
     trace: list[float] = []
     status, iteration = Status.stopped_early, 0
     p, value, g = problem.gradient(p, graph=True)
@@ -95,7 +97,7 @@ def _advance(
             continue
         gained = value - problem.value(new)
         ratio = gained / predicted
-        if ratio > 1e-4:
+        if 1e-4 < ratio < TOO_GOOD:
             if ratio > 0.75 and length > 0.8 * radius:
                 radius *= GROW
             elif ratio < 0.25:

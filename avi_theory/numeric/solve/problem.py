@@ -66,13 +66,21 @@ class Options:
         tolerance: on the gradient's norm in the metric, in nats per whitened parameter.
         iterations: of the outer loop.
         dense: largest number of parameters for which the Hessian is formed.
+        bound: a value that the objective cannot fall below (F-VI's, for A-VI), in nats: a run that
+            is within `close` of it has converged, whatever its gradient.
         progress: called with (iteration, ELBO, gradient norm).
     """
 
     tolerance: float = 1e-9
     iterations: int = 200
     dense: int = 150
+    bound: float = -math.inf
     progress: Callable[[int, float, float], None] | None = None
+
+
+def close(value: float, bound: float) -> bool:
+    """Whether nothing worth naming can be gained: 1e-9 of the objective's size is left."""
+    return value - bound <= 1e-9 * (1 + abs(value))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.solve.problem import Options, Problem, Run, Status
+from avi_theory.numeric.solve.problem import Options, Problem, Run, Status, close
 
 ADAM_STEPS, ADAM_RATE = 300, 3e-3
 CHUNK = 50
@@ -59,10 +59,10 @@ def quasi_newton(
         trace.append(-best_value)
         if options.progress:
             options.progress(done, -best_value, norm)
-        if norm <= options.tolerance:
+        if norm <= options.tolerance or close(best_value, options.bound):
             status = Status.converged
             break
-        flat = flat + 1 if gained <= 1e-12 * (1 + abs(best_value)) else 0
+        flat = flat + 1 if gained <= 3e-8 * (1 + abs(best_value)) else 0
         if flat == 1:
             solver = _solver(p)
         if flat >= 3:
@@ -70,7 +70,7 @@ def quasi_newton(
             break
     _, last, g = problem.gradient(best)
     norm = float((g / problem.scales(best).sqrt()).norm())
-    if norm <= options.tolerance:
+    if norm <= options.tolerance or close(best_value, options.bound):
         status = Status.converged
     return Run(best, float(last), norm, done, status, None, tuple(trace))
 
