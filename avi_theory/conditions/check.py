@@ -41,7 +41,7 @@ def check(model: Model, *, witness: bool = True) -> Report:
         \;\Rightarrow\; f(w) \in \arg\max_\nu L(\nu; \nu_0, w)
 
     Locals that interact form components; a component inside one unit closes with that unit's
-    inputs, one that grows with the data does not (THEORY section 2; MB Thm 3.4).
+    inputs, one that grows with the data does not (docs/theory.md; MB Thm 3.4).
 
     Args:
         model: a declared model; its sizes and data do not matter.

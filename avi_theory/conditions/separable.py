@@ -7,7 +7,7 @@ from avi_theory.results.report import Condition
 from avi_theory.symbolic.analysis import LocalVerdict
 
 NAME = "separable locals"
-REFERENCE = "THEORY section 2; necessity MB Thm 3.4"
+REFERENCE = "docs/theory.md (when the gap can be zero); necessity: MB Thm 3.4"
 
 
 def separable(context: Context) -> Condition:

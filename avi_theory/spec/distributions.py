@@ -77,7 +77,7 @@ class Distribution:
         return tuple(p for p in self.parameters if p.instead_of is None)
 
     def signature(self) -> str:
-        """The signature as NOTATION writes it, e.g. ``Bernoulli(p | logit=)``."""
+        """The signature as model texts write it, e.g. ``Bernoulli(p | logit=)``."""
         shown = ", ".join(p.name for p in self.positional)
         keyword = [f"{p.name}=" for p in self.parameters if p.instead_of]
         return f"{self.name}({' | '.join([shown, *keyword])})"

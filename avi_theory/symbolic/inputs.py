@@ -3,7 +3,7 @@ r"""What a local's optimal factor depends on: its inputs, named in its own index
 .. math:: W_n = \bigcup_{j \in K_n} D_j
 
 \(D_j\) holds the observations, covariates, selectors and positions that interact with the local
-\(j\), \(K_n\) is the component of the local \(n\) (THEORY.md, section 2).
+\(j\), \(K_n\) is the component of the local \(n\) (docs/theory.md).
 """
 
 from __future__ import annotations

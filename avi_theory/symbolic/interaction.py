@@ -3,7 +3,7 @@ r"""Do two variables interact? The mixed second difference of the log density, d
 .. math:: \Delta_u \Delta_v \ell = \ell(u,v) - \ell(u,v') - \ell(u',v) + \ell(u',v')
 
 summed over all factors that hold both.  It vanishes identically exactly if \(\ell = a(u) + b(v)\)
-with everything else fixed, so cancellations between factors count (THEORY.md, section 2).  A
+with everything else fixed, so cancellations between factors count (docs/theory.md).  A
 value away from zero at one point is a proof of interaction; a zero is proved by exact algebra
 where that succeeds, else it holds with probability one.
 """

@@ -16,7 +16,7 @@ def window_zero_limit(phi: float, q: float, r: float) -> float:
     .. math:: J_0 = \frac{\varphi^2}{(1-\varphi^2)
         \big[2 + r(1+\varphi^2)/q + q/(r(1-\varphi^2))\big]}
 
-    Source: THEORY, section 3: the static team problem (Radner 1962) with one coefficient.
+    Source: docs/theory.md: the static team problem (Radner 1962) with one coefficient.
 
     Args:
         phi: autoregression, |φ| < 1.
@@ -45,7 +45,7 @@ def decay_rate(phi: float, q: float, r: float) -> float:
 
     .. math:: \rho + 1/\rho = \Big[\frac{1+\varphi^2}{q} + \frac1r\Big] \frac{q}{\varphi}
 
-    The smaller root; influence in Λ⁻¹ decays like ρ^|n−m|.  Source: THEORY, section 3.
+    The smaller root; influence in Λ⁻¹ decays like ρ^|n−m|.  Source: docs/theory.md.
 
     Example:
         >>> round(decay_rate(1.0, 1.0, 1.0), 6)

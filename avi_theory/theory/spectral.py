@@ -106,7 +106,7 @@ def limit(
         stencil: the interior of the joint precision.
         columns: the features of the inference function.
         regression: use the coefficients of the regression E[µₙ | wₙ] instead of the optimum: the
-            trap of THEORY, section 3, for comparison.
+            trap of docs/theory.md, for comparison.
 
     Returns:
         Nats per step (all latent components), and the coefficients.

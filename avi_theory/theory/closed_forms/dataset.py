@@ -82,5 +82,5 @@ class GaussianDataset:
             clean(gap, bound.latents),
             "exact",
             (scale, "The model is linear-Gaussian: the optimum is unique."),
-            "least squares in the Λ-norm (THEORY, section 3)",
+            "least squares in the Λ-norm (docs/theory.md, linear-Gaussian models)",
         )

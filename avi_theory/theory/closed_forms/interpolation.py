@@ -39,7 +39,7 @@ class Interpolation:
             0.0,
             "exact",
             (why, "This says nothing about other data: ask for the population regime."),
-            "interpolation (THEORY, section 1)",
+            "interpolation (docs/theory.md, the dataset regime)",
         )
 
 
