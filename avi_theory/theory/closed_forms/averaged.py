@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from avi_theory.theory.design import Design, variance_cost
 from avi_theory.theory.forms import Matrix
@@ -105,49 +104,66 @@ class Average:
 
         Args:
             gamma: Γ, ``[locals, globals]``; None for no use at all.
+
+        Raises:
+            TooLarge: θ couples more functions than a dense system holds.
         """
-        draws, post, f = self.draws, self.posterior, self.moments.features_mean
+        draws, post = self.draws, self.posterior
         use = np.zeros((draws.locals, draws.globals)) if gamma is None else gamma
-        system, right = self._plain
         offset = self._optimum[draws.globals :] - use @ self._optimum[: draws.globals]
-        zz = post.zz
-        mean_system = sparse.csr_matrix(f.T @ (zz @ f))
-        mean_right = f.T @ (zz @ offset)
-        constant = self._free_energy
-        coupling = np.zeros((draws.locals, 0))
-        inner = np.zeros((0, 0))
-        if draws.globals:
-            zt = post.zt.toarray()
-            coupling = zt + zz @ use
-            inner = post.tt + use.T @ zt + zt.T @ use + use.T @ (zz @ use)
-            theta = self._theta_functionals(use)
-            constant -= 0.5 * float(
-                np.trace(np.linalg.solve(inner, self.moments.cross(theta, theta)))
-            )
-        strong = np.abs(coupling).max(initial=0.0) > DECOUPLED * max(post.diagonal.max(), 1.0)
-        if not strong:
-            beta = best_per_position(system + mean_system, right + mean_right)
-            fitted = float(beta @ (system @ beta))
-            miss = f @ beta - offset
-            rest = 0.5 * float(miss @ (zz @ miss))
-        else:
-            if f.shape[1] * draws.globals > MOST_FUNCTIONALS:
-                raise TooLarge(f.shape[1] * draws.globals)
-            seen = self.moments.functional(coupling)
-            g = draws.globals
-            grid = self.moments.cross(seen, seen).reshape(f.shape[1], g, f.shape[1], g)
-            inverse = np.linalg.inv(inner)
-            dense = system.toarray() - np.einsum("iajb,ab->ij", grid, inverse)
-            toward = self.moments.cross(seen, theta).reshape(f.shape[1], g, g)
-            right = right - np.einsum("iab,ab->i", toward, inverse)
-            k = np.asarray(f.T @ coupling)
-            whole = dense + mean_system.toarray() - k @ inverse @ k.T
-            beta = best_shared(whole, right + mean_right - k @ inverse @ (coupling.T @ offset))
-            fitted = float(beta @ dense @ beta)
-            miss = f @ beta - offset
-            pull = coupling.T @ miss
-            rest = 0.5 * float(miss @ (zz @ miss) - pull @ inverse @ pull)
-        return constant - float(right @ beta) + 0.5 * fitted + rest
+        if draws.globals == 0:
+            return self._free_energy + self._decoupled(offset)
+        zt = post.zt.toarray()
+        coupling = zt + post.zz @ use
+        inner = post.tt + use.T @ zt + zt.T @ use + use.T @ (post.zz @ use)
+        theta = self._theta_functionals(use)
+        explained = np.linalg.solve(inner, self.moments.cross(theta, theta))
+        constant = self._free_energy - 0.5 * float(np.trace(explained))
+        if np.abs(coupling).max() <= DECOUPLED * max(post.diagonal.max(), 1.0):
+            return constant + self._decoupled(offset)
+        return constant + self._coupled(offset, coupling, np.linalg.inv(inner), theta)
+
+    def _decoupled(self, offset: np.ndarray) -> float:
+        """What β can still change where K = 0: a sparse system.
+
+        Args:
+            offset: E µ in the variables d = m_z − Γ m_θ.
+        """
+        f, zz = self.moments.features_mean, self.posterior.zz
+        system, right = self._plain
+        beta = best_per_position(system + f.T @ (zz @ f), right + f.T @ (zz @ offset))
+        miss = f @ beta - offset
+        return float(0.5 * beta @ (system @ beta) - right @ beta + 0.5 * miss @ (zz @ miss))
+
+    def _coupled(
+        self, offset: np.ndarray, coupling: np.ndarray, inverse: np.ndarray, theta: np.ndarray
+    ) -> float:
+        """The same with E[Fᵀ K C⁻¹ Kᵀ F] taken off: a dense system.
+
+        Args:
+            offset: E µ in the variables d = m_z − Γ m_θ.
+            coupling: K.
+            inverse: C⁻¹.
+            theta: h_θ + Γᵀh_z as functionals of the data.
+        """
+        f, zz, g = self.moments.features_mean, self.posterior.zz, self.draws.globals
+        width = f.shape[1]
+        if width * g > MOST_FUNCTIONALS:
+            raise TooLarge(width * g)
+        system, right = self._plain
+        seen = self.moments.functional(coupling)
+        grid = self.moments.cross(seen, seen).reshape(width, g, width, g)
+        toward = self.moments.cross(seen, theta).reshape(width, g, g)
+        dense = system.toarray() - np.einsum("iajb,ab->ij", grid, inverse)
+        right = right - np.einsum("iab,ab->i", toward, inverse)
+        k = np.asarray(f.T @ coupling)
+        means = (f.T @ (zz @ f)).toarray() - k @ inverse @ k.T
+        pulled = f.T @ (zz @ offset) - k @ inverse @ (coupling.T @ offset)
+        beta = best_shared(dense + means, right + pulled)
+        miss = f @ beta - offset
+        pull = coupling.T @ miss
+        rest = miss @ (zz @ miss) - pull @ inverse @ pull
+        return float(0.5 * beta @ dense @ beta - right @ beta + 0.5 * rest)
 
     @property
     def scales(self) -> float:

@@ -17,6 +17,8 @@ from avi_theory.theory.moments import Draws, Improper, draws_at
 from avi_theory.theory.question import Answer, Question
 
 MOST_POLISHED = 12
+LONG = 20_000
+"""Beyond this many latents the use of q(θ) is not polished: it moves the total by O(1) only."""
 REFERENCE = "static team problem, Radner (1962), theorem 4"
 
 
@@ -148,7 +150,8 @@ def _best_use(
 
     best = min(gap(shared), gap(np.zeros_like(shared)))
     free = np.flatnonzero(counts > 1)
-    if best > 1e-10 and free.size * globals_ <= MOST_POLISHED and average.design.width < 200:
+    small = free.size * globals_ <= MOST_POLISHED and average.design.width < 200
+    if best > 1e-10 and small and len(classes) <= LONG:
 
         def objective(flat: np.ndarray) -> float:
             use = shared.copy()
