@@ -187,5 +187,11 @@ def compare(seed: int) -> None:
 
 @pytest.mark.parametrize("block", range(5))
 def test_random_discrete_models(block: int) -> None:
-    for seed in range(block * 12, block * 12 + 12):
+    for seed in range(block * 8, block * 8 + 8):
+        compare(seed)
+
+
+@pytest.mark.long
+def test_a_thousand_random_discrete_models() -> None:
+    for seed in range(1000):
         compare(seed)

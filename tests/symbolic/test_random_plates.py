@@ -152,5 +152,11 @@ def compare(seed: int) -> None:
 
 @pytest.mark.parametrize("block", range(5))
 def test_random_plates(block: int) -> None:
-    for seed in range(block * 20, block * 20 + 20):
+    for seed in range(block * 12, block * 12 + 12):
+        compare(seed)
+
+
+@pytest.mark.long
+def test_two_thousand_random_plates() -> None:
+    for seed in range(2000):
         compare(seed)
