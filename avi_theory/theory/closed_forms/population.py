@@ -128,7 +128,7 @@ def _best_use(
     """The gap at the best known use Γ of the mean of q(θ); whether that is surely the optimum."""
     globals_ = average.draws.globals
     if globals_ == 0:
-        return average.gap(None), ["The mean of the data's distribution is the model's own."], True
+        return average.gap(None), ["x is drawn from the model itself, which has no globals."], True
     names = [average.posterior.layout.label(k) for k in range(globals_)]
     at = ", ".join(f"{n}={t:g}" for n, t in zip(names[:6], theta, strict=False))
     where = [f"x is drawn at {at}{', …' if globals_ > 6 else ''}; q(θ) is optimised for each x."]
