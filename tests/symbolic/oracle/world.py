@@ -37,6 +37,8 @@ class Values:
         seed: of the draw.
         fixed: values that are not drawn.
         key: renames references before drawing.
+
+    Set `edges` to False to draw values outside a range instead of taking the text's.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class Values:
     ) -> None:
         self.world, self.seed, self.fixed, self.key = world, seed, dict(fixed or {}), key
         self.drawn: dict[Ref, Any] = {}
+        self.edges = True
 
     def changed(self, fixed: Mapping[Ref, Any]) -> Values:
         """The same values but for some."""
         new = Values(self.world, self.seed, {**self.fixed, **fixed}, self.key)
-        new.drawn = self.drawn
+        new.drawn, new.edges = self.drawn, self.edges
         return new
 
     def __call__(self, ref: Ref) -> Any:
@@ -114,7 +117,7 @@ class _Scope(dict):  # type: ignore[type-arg]
         name = ref[0]
         if name in world.shape:
             return world.shape[name][ref[1]]
-        edge = world.edge(ref)
+        edge = world.edge(ref) if getattr(self.values, "edges", True) else None
         if edge is not None:
             return edge
         self.seen.add(ref)
@@ -175,6 +178,8 @@ class World:
 
     def _kind(self) -> str:
         families = {s.family for s in self.program.statements} - {""}
+        if any(s.named for s in self.program.statements):
+            return "mixed"
         if families <= {"Normal", "Flat"}:
             return "gaussian"
         return "discrete" if families <= {"Categorical", "Bernoulli"} else "mixed"

@@ -26,6 +26,24 @@ def expanded(texts: tuple[str, ...], z: Ref, world: World) -> set[Any]:
     return found
 
 
+def loose_ends(texts: tuple[str, ...], z: Ref, world: World) -> set[Any]:
+    """References at the ends of ranges that an input names as a whole.
+
+    A whole range stands for its interior; that its ends may count less is not written.
+    """
+    env = dict(zip(world.program.axes[z[0]], z[1], strict=True))
+    found: set[Any] = set()
+    for text in texts:
+        name, subs = reference(text)
+        for k, sub in enumerate(_merged(subs)):
+            if sub == ":":
+                named = _one(text, env, world)
+                line = sorted({p[k] for _, p in named})
+                ends = {*line[:2], *line[-2:]} if len(line) > 4 else set()
+                found |= {(name, p) for _, p in named if p[k] in ends}
+    return found
+
+
 def _one(text: str, env: dict[str, int], world: World) -> set[Any]:
     name, subs = reference(text)
     if name in world.program.letters and not subs:
