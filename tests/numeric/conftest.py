@@ -77,7 +77,7 @@ def random_tables():
 
 @pytest.fixture
 def precision():
-    """Λ and h of a linear-Gaussian ELBO, by evaluating its log density at unit vectors.
+    """Λ and h of a linear-Gaussian ELBO, by evaluating its log density at long unit steps.
 
     Returns (Λ, h, names), latents in the order of the ELBO's families.
     """
@@ -91,20 +91,18 @@ def precision():
             for name, (points, dim) in shapes.items():
                 block = rows[:, at : at + points * dim]
                 vector = elbo.families[name].vector
-                values[name] = torch.as_tensor(
-                    block.reshape(-1, points, dim) if vector else block
-                )
+                values[name] = torch.as_tensor(block.reshape(-1, points, dim) if vector else block)
                 at += points * dim
             return sum(f.log_density(values, {}) for f in elbo.factors).numpy()
 
         zero = level(np.zeros((1, total)))[0]
-        unit = np.eye(total)
-        plus, minus = level(unit), level(-unit)
-        h = (plus - minus) / 2
+        step = 1e3 * np.eye(total)
+        plus, minus = level(step), level(-step)
+        h = (plus - minus) / 2e3
         i, j = np.triu_indices(total, 1)
-        both = level(unit[i] + unit[j])
-        lam = np.diag(-(plus + minus - 2 * zero))
-        lam[i, j] = lam[j, i] = -(both - plus[i] - plus[j] + zero)
+        both = level(step[i] + step[j])
+        lam = np.diag(-(plus + minus - 2 * zero) / 1e6)
+        lam[i, j] = lam[j, i] = -(both - plus[i] - plus[j] + zero) / 1e6
         return lam, h, zero
 
     return make

@@ -71,9 +71,7 @@ def test_quadrature_equals_a_dense_rule_and_sampling(expression, gaussian_expect
     assert value == pytest.approx(gaussian_expectation(expression, [u, w], VALUES), rel=1e-8)
     function = sympy.lambdify([u, w, c], expression, [terms.numpy_functions(), "scipy", "numpy"])
     g = np.random.default_rng(0)
-    draws = function(
-        0.4 + 0.7 * g.normal(size=200_000), -0.3 + 0.4 * g.normal(size=200_000), 1.7
-    )
+    draws = function(0.4 + 0.7 * g.normal(size=200_000), -0.3 + 0.4 * g.normal(size=200_000), 1.7)
     assert value == pytest.approx(np.mean(draws), abs=5 * np.std(draws) / np.sqrt(200_000))
 
 
@@ -84,9 +82,7 @@ def test_squares_are_kept_so_that_large_means_do_not_cancel():
     assert float(Program(expected)(env)) == 3.0
 
 
-def test_every_gallery_factor_agrees_with_sampling(
-    measurable, bound_of, elbo_at, random_tables
-):
+def test_every_gallery_factor_agrees_with_sampling(measurable, bound_of, elbo_at, random_tables):
     """E_q[log p] of each statement lies within five standard errors of a sampled one."""
     sizes = {"linear": {"N": 30}, "saw": {"N": 30}, "poisson_exposure": {"N": 20}}
     elbo = elbo_at(bound_of(measurable, **sizes.get(measurable, {})))

@@ -40,6 +40,7 @@ from avi_theory.numeric.lowering.values import (
 from avi_theory.spec import terms
 from avi_theory.spec.grounding import Ground, GroundFactor, Slot
 
+KINKED = (sympy.Abs, sympy.Max, sympy.Min, sympy.sign, terms.maximum, terms.minimum)
 METHODS = ("exact", "quadrature", "monte carlo")
 
 
@@ -136,6 +137,11 @@ class ExpectedFactor:
                 chosen = chosen & (drawn == wanted_category)
             each = torch.where(chosen, each, torch.zeros_like(each))
         return each.sum(1)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether its log density has no kinks."""
+        return not self.pointwise.expression.has(*KINKED)
 
     def site_index(self, name: str, categories: int) -> Tensor:
         """Point and category of each enumerated instance as one number, for one discrete latent."""
