@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from avi_theory.errors import DataError, DeviceError, InputError, nearest
+from avi_theory.numeric.certificate import unique
 from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import log_evidence
 from avi_theory.numeric.fit import SMALL, Fit, fit, problem_of, starting_tables
@@ -114,7 +115,7 @@ def measure(
         trained = Trained.of(bound, parameters, avi.run.parameters, kind, where)
     return Measurement(
         model=model.name,
-        fvi=Solution(**_fields(elbo, fvi, elbos.fvi, elbos.fvi_error, True)),
+        fvi=Solution(**_fields(elbo, fvi, elbos.fvi, elbos.fvi_error, free(elbo.families))),
         avi=None
         if avi is None or parameters is None or chosen is None
         else _amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
@@ -205,7 +206,7 @@ def _reporting(options: Options, progress: Progress | None, run: str) -> Options
 def _factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> tuple[Fit, Elbo]:
     parameters = free(elbo.families)
     if starts is None:
-        starts = 1 if elbo.concave or parameters.size > SMALL else 4
+        starts = 1 if parameters.size > SMALL or unique(elbo, parameters) else 4
     tables = [
         starting_tables(elbo, seed + k, 0.05 if k == 0 else 1.0) for k in range(max(starts, 1))
     ]
@@ -265,7 +266,9 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
-def _fields(elbo: Elbo, found: Fit, value: float, error: float, smooth: bool) -> dict[str, Any]:
+def _fields(
+    elbo: Elbo, found: Fit, value: float, error: float, parameters: Parametrisation
+) -> dict[str, Any]:
     run = found.run
     converged = run.status is Status.converged
     return {
@@ -276,7 +279,7 @@ def _fields(elbo: Elbo, found: Fit, value: float, error: float, smooth: bool) ->
         "seconds": found.seconds,
         "message": " ".join(x for x in (run.status.message, found.note) if x),
         "remaining": _number(run.remaining),
-        "certified": converged and smooth and elbo.concave and not elbo.sampled,
+        "certified": converged and unique(elbo, parameters),
         "standard_error": _number(error) or 0.0,
         "starts": found.starts,
         "spread": found.spread,
@@ -299,7 +302,7 @@ def _amortized_solution(
         for k in block.edge_points
     ]
     return AmortizedSolution(
-        **_fields(elbo, found, elbos.avi, elbos.avi_error, parameters.smooth),
+        **_fields(elbo, found, elbos.avi, elbos.avi_error, parameters),
         function=function,
         inputs=tuple(sorted({t for texts in inputs.values() for t in texts})),
         inputs_by_local=dict(inputs),

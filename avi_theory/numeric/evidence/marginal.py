@@ -173,7 +173,7 @@ def by_proposals(level: _Level, seed: int) -> Evidence:
     """Importance sampling over the globals: Student proposals, fitted twice to their weights."""
     generator = np.random.default_rng(seed)
     centre: np.ndarray = np.zeros(level.size)
-    root = WIDER * np.eye(level.size)
+    root: np.ndarray = WIDER * np.eye(level.size)
     for round_, count in enumerate((500, 1000, DRAWS)):
         x, log_q = _student(generator, centre, root, count)
         log_weight = level(x) - log_q
