@@ -24,8 +24,8 @@ from oracle.reader import Program, Statement, read
 
 sys.path.pop(0)
 
-ANY = range(40, 80)
-GAUSSIAN = range(500, 540)
+ANY = range(40, 70)
+GAUSSIAN = range(500, 525)
 
 Verdict = dict[str, tuple[str, list[str], bool]]
 

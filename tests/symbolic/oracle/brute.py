@@ -9,13 +9,10 @@ ones.  Positions count as inputs if the density at another position differs at e
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 from .densities import zero
-from .reader import Program
 from .world import Factor, Ref, Values, World
 
 TRIALS = 2
@@ -185,145 +182,4 @@ class Shifted:
                 for a in world.choices((z[0], ()), trial, 3)
             ]
             found += [e - energies[0] for e in energies[1:]]
-        return found
-
-
-@dataclass
-class Answer:
-    """The oracle's verdict on one local variable.
-
-    Attributes:
-        closes: own, inputs, component or no.
-        far: whether the component grows although its data do not; positions are then left open.
-        needed: per position looked at: references and `(POSITION, letter)`.
-    """
-
-    closes: str
-    needed: dict[Ref, set[Any]]
-    far: bool = False
-
-    @property
-    def names(self) -> set[str]:
-        """Of everything needed but positions."""
-        return {r[0] for w in self.needed.values() for r in w if r[0] != POSITION}
-
-    @property
-    def union(self) -> set[Any]:
-        """What all the positions need together."""
-        return {r for w in self.needed.values() for r in w}
-
-
-@dataclass
-class Oracle:
-    """Decides a program at two sizes.
-
-    Args:
-        program: the text, read.
-        sizes: two values for every size, the smaller first.
-        seed: for maps.
-    """
-
-    program: Program
-    small: dict[str, int]
-    large: dict[str, int]
-    seed: int = 0
-
-    @cached_property
-    def first(self) -> Brute:
-        """At the smaller size."""
-        return Brute(World(self.program, self.small, self.seed))
-
-    @cached_property
-    def second(self) -> Brute:
-        """At the larger size."""
-        return Brute(World(self.program, self.large, self.seed))
-
-    @cached_property
-    def balanced(self) -> Brute:
-        """At the smaller size with equal groups, to compare positions."""
-        return Brute(World(self.program, self.small, self.seed, balanced=True))
-
-    def answer(self, name: str) -> Answer:
-        """The verdict on a local."""
-        order = ("own", "inputs", "component", "no")
-        verdicts = {z: self._one(z) for z in self.interior(self.first, name)}
-        closes = max((v for v, _ in verdicts.values()), key=order.index)
-        far = closes == "inputs" and any(
-            len({j[0] for j in self.first.component(z)}) < len(self.first.component(z))
-            for z in verdicts
-        )
-        return Answer(closes, {z: w for z, (_, w) in verdicts.items()}, far)
-
-    def interior(self, brute: Brute, name: str) -> list[Ref]:
-        """Points in the middle along ranges that grow; all points along fixed ones."""
-        world, program = brute.world, self.program
-        chosen: list[dict[str, int]] = [{}]
-        for letter in program.axes[name]:
-            interval = program.letters[letter]
-            fixed = set(interval.high.code.co_names) <= set(interval.high.constants)
-            ragged = set(interval.high.code.co_names) & set(program.axes)
-            line = [2] if ragged else [p[letter] for p in world.grid((interval,))]
-            if not fixed or len(line) > 6:
-                line = [line[len(line) // 2]]
-            chosen = [{**env, letter: k} for env in chosen for k in line]
-        return [(name, tuple(env[x] for x in program.axes[name])) for env in chosen]
-
-    def _one(self, z: Ref) -> tuple[str, set[Any]]:
-        component = self.first.component(z)
-        needed = self.first.inputs(z)
-        own = self.first.tuple_of(z)
-        tuples = {self.first.tuple_of(j) for j in component}
-        middle = self.interior(self.second, z[0])[0]
-        if len(tuples) == 1:
-            needed = self._varying(needed, self._letters(z))
-            needed |= self._positions(z, {x for x, _ in own})
-            attached = all(
-                r[0] in self.program.roles and own <= self.first.closure(r) for r in needed
-            )
-            return ("own" if attached else "inputs"), needed
-        shared = frozenset.intersection(*(self.first.closure(j) for j in component))
-        names = [j[0] for j in component]
-        one_each = len(set(names)) == len(names)
-        if one_each and self._conflict(tuples):
-            needed = self._varying(needed, self._letters(z))
-            return "inputs", needed | self._positions(z, {x for x, _ in own})
-        if shared:
-            unit = {x for x, _ in shared}
-            needed = self._varying(needed, unit)
-            return "component", needed | self._positions(z, unit)
-        if len(self.second.component(middle)) == len(component):
-            return ("component" if not one_each else "inputs"), needed
-        more = self.second.inputs(middle)
-        return ("no" if len(more) > len(needed) else "inputs"), needed
-
-    def _conflict(self, tuples: set[frozenset[tuple[str, int]]]) -> bool:
-        seen: dict[str, set[int]] = {}
-        for t in tuples:
-            for x, k in t:
-                seen.setdefault(x, set()).add(k)
-        return any(len(v) > 1 for v in seen.values())
-
-    def _letters(self, z: Ref) -> set[str]:
-        return {x for x, _ in self.first.closure(z)}
-
-    def _varying(self, needed: set[Any], letters: set[str]) -> set[Any]:
-        """Needed references without the givens that every unit needs alike."""
-        return {
-            r for r in needed
-            if self.first.world.role(r) != "given"
-            or {x for x, _ in self.first.closure(r)} & letters
-        }  # fmt: skip
-
-    def _positions(self, z: Ref, letters: set[str]) -> set[Any]:
-        balanced = self.balanced
-        shifted = Shifted(balanced)
-        found: set[Any] = set()
-        start = self.interior(balanced, z[0])[0] if z not in balanced.world.holders else z
-        for letter in letters:
-            if any(
-                shifted.differs(j, letter)
-                for j in balanced.component(start)
-                if letter in dict(balanced.closure(j))
-            ):
-                found.add((POSITION, letter))
         return found

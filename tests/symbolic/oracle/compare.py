@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .brute import POSITION, Answer, Brute, Oracle
+from .brute import POSITION, Brute
 from .fixpoint import discrete_dependence, gaussian_dependence
 from .reader import read
+from .verdict import Answer, Oracle
 from .world import World
 from .written import expanded, loose_ends
 
@@ -76,10 +77,13 @@ def compared(text: str, decide: Callable[[str], Verdicts], inputs: bool = True) 
         found[name] = answer.closes
         if closes == "unknown":
             unknown = True
-        elif closes != answer.closes:
-            trouble.append(f"{name}: check says {closes} {texts}, brute force {_said(answer)}")
-        elif inputs and not _same(answer, texts, brute):
-            trouble.append(f"{name} ({closes}): check reads {texts}, brute force {_said(answer)}")
+            continue
+        problem = _problem(answer, closes, texts, brute, inputs)
+        if problem and closes != "no":
+            fewer = brute.answer(name, reduced=True)
+            problem = _problem(fewer, closes, texts, brute, inputs)
+        if problem:
+            trouble.append(f"{name}: {problem}")
     solved, ignored, wrong = _fixpoints(brute, list(verdicts))
     return Outcome(text, found, unknown, "\n".join([*trouble, *wrong]), solved, ignored)
 
@@ -108,6 +112,16 @@ def _fixpoints(brute: Oracle, names: list[str]) -> tuple[int, int, list[str]]:
         if not found <= needed:
             wrong.append(f"{name}: its optimum moves with {sorted(found - needed)}")
     return solved, ignored, wrong
+
+
+def _problem(
+    answer: Answer, closes: str, texts: tuple[str, ...], brute: Oracle, inputs: bool
+) -> str:
+    if closes != answer.closes:
+        return f"check says {closes} {texts}, brute force {_said(answer)}"
+    if inputs and not _same(answer, texts, brute):
+        return f"({closes}) check reads {texts}, brute force {_said(answer)}"
+    return ""
 
 
 def _said(answer: Answer) -> str:

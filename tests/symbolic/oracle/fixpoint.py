@@ -37,9 +37,10 @@ def gaussian_dependence(brute: Brute, z: Ref) -> set[Ref] | None:
     if base is None:
         return None
     found = {r for r, c in base.items() if brute.world.role(r) == "observed" and c != 0}
+    givens = {g for j in component for g in brute.world.scopes(j, "given")}
     if len(component) > FEW:
-        return found
-    for given in {g for j in component for g in brute.world.scopes(j, "given")}:
+        return found | (givens & brute.inputs(z))
+    for given in givens:
         for seed in range(2):
             values = Values(brute.world, "semantic")
             poked = brute.world.choices(given, seed, 3)
