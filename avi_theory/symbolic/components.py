@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy
 from sympy import Expr, Indexed, Symbol
@@ -19,6 +19,7 @@ from avi_theory.spec import terms
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Instance, Place, generic_site
 from avi_theory.symbolic.interaction import Decider, Interaction
+from avi_theory.symbolic.positions import suspects
 
 ZERO = sympy.Integer(0)
 LIMIT = 60
@@ -230,19 +231,37 @@ class Components:
         nodes: dict[Node, None] = {root: None}
         queue = deque([root])
         links: dict[Node, tuple[Link, ...]] = {}
+        members: dict[Node, list[Node]] = {}
+        units: dict[Coordinate, dict[Node, Coordinate]] = {}
+        whole: set[tuple[Node, int]] = set()
         randomised = False
         while queue:
-            node = queue.popleft()
-            links[node], unsure = self._explored(node)
-            randomised |= unsure
-            reached = [link.target for link in links[node]]
-            for target in (*reached, *self._literal_members(node)):
-                if target not in nodes:
-                    nodes[target] = None
-                    queue.append(target)
-            if len(nodes) > LIMIT:
-                raise Stuck(root.name, f"its component has more than {LIMIT} literal positions")
-        units = self._units(root, links)
+            while queue:
+                node = queue.popleft()
+                found, unsure = self._explored(node)
+                links[node] = tuple(self._gathered(link, whole) for link in found)
+                randomised |= unsure
+                members[node] = list(self._literal_members(node))
+                reached = [link.target for link in links[node]]
+                for target in (*reached, *members[node]):
+                    if target not in nodes:
+                        nodes[target] = None
+                        queue.append(target)
+                if len(nodes) > LIMIT:
+                    raise Stuck(root.name, f"its component has more than {LIMIT} literal positions")
+            units = self._units(root, links, members)
+            whole = {
+                (node, axis)
+                for node in nodes
+                for axis, literal in enumerate(node.pattern)
+                if literal is None and all(s[node].axis != axis for s in units.values())
+            }
+            for node in list(nodes):
+                for member in self._special_members(node, whole):
+                    if member not in nodes:
+                        nodes[member] = None
+                        members[node].append(member)
+                        queue.append(member)
         loose = [
             self.structure.axes(node.name)[axis]
             for node in nodes
@@ -259,6 +278,28 @@ class Components:
         )
         return Component(root, tuple(nodes), links, units, several, grows, shifted, randomised)
 
+    def _special_members(self, node: Node, whole: set[tuple[Node, int]]) -> Iterator[Node]:
+        """Members along an axis that the component holds whole, where the text treats them apart.
+
+        The first of a group may have another density, the last one data of its own.
+        """
+        for axis in range(len(node.pattern)):
+            if (node, axis) in whole:
+                for position in suspects(self.structure, node.name, axis):
+                    pattern = (*node.pattern[:axis], position, *node.pattern[axis + 1 :])
+                    yield Node(node.name, pattern)
+
+    def _gathered(self, link: Link, whole: set[tuple[Node, int]]) -> Link:
+        """The link, to the generic family if that is in the component whole already."""
+        target = link.target
+        for axis, literal in enumerate(target.pattern):
+            generic = Node(target.name, (*target.pattern[:axis], None, *target.pattern[axis + 1 :]))
+            if (generic, axis) in whole and literal not in suspects(
+                self.structure, target.name, axis
+            ):
+                target = generic
+        return replace(link, target=target)
+
     def _literals(self, node: Node) -> tuple[tuple[str, Expr], ...]:
         axes = self.structure.axes(node.name)
         return tuple(
@@ -268,14 +309,17 @@ class Components:
         )
 
     def _units(
-        self, root: Node, links: dict[Node, tuple[Link, ...]]
+        self,
+        root: Node,
+        links: dict[Node, tuple[Link, ...]],
+        members: dict[Node, list[Node]],
     ) -> dict[Coordinate, dict[Node, Coordinate]]:
         found: dict[Coordinate, dict[Node, Coordinate]] = {}
         plain: set[int] = set()
         for start in self._coordinates(root):
             if start.axis in plain and start.map is not None:
                 continue
-            shared = self._shared(root, start, links)
+            shared = self._shared(root, start, links, members)
             if shared is not None:
                 found[start] = shared
                 if start.map is None:
@@ -283,7 +327,11 @@ class Components:
         return found
 
     def _shared(
-        self, root: Node, start: Coordinate, links: dict[Node, tuple[Link, ...]]
+        self,
+        root: Node,
+        start: Coordinate,
+        links: dict[Node, tuple[Link, ...]],
+        members: dict[Node, list[Node]],
     ) -> dict[Node, Coordinate] | None:
         shared = {root: start}
         queue = deque([root])
@@ -291,7 +339,7 @@ class Components:
             node = queue.popleft()
             atom, place = self.site(node)
             here = self._value(atom, shared[node], place)
-            for member in self._literal_members(node):
+            for member in members[node]:
                 if member.pattern[shared[node].axis] is not None:
                     return None
                 if member not in shared:

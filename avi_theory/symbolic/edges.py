@@ -12,6 +12,7 @@ from avi_theory.spec import terms
 from avi_theory.symbolic.components import Components, Node
 from avi_theory.symbolic.entries import index_text
 from avi_theory.symbolic.instances import Instance, sign
+from avi_theory.symbolic.positions import suspects
 
 
 def edges(components: Components, name: str) -> list[str]:
@@ -27,50 +28,10 @@ def edges(components: Components, name: str) -> list[str]:
     structure = components.structure
     found: list[str] = []
     for axis, owner in enumerate(structure.axes(name)):
-        for position in _suspects(components, name, axis):
+        for position in suspects(structure, name, axis):
             if _differs(components, name, axis, position):
                 found.append(f"{owner.letter}={index_text(position)}")
     return list(dict.fromkeys(found))
-
-
-def _suspects(components: Components, name: str, axis: int) -> list[Expr]:
-    structure = components.structure
-    hull = structure.axes(name)[axis]
-    low: set[Expr] = set()
-    high: set[Expr] = set()
-    for term in structure.terms:
-        ends = {r.letter: r for r in term.ranges}
-        for atom in term.references:
-            if terms.name_of(atom) != name:
-                continue
-            sub = atom.indices[axis]
-            letters = [s for s in sub.free_symbols if s in ends]
-            if not letters and not sub.atoms(Indexed):
-                if _is_position(sub):
-                    (low if sub.is_number else high).add(sub)
-                continue
-            if len(letters) != 1 or sub.atoms(Indexed) or sympy.diff(sub, letters[0]) != 1:
-                continue
-            r = ends[letters[0]]
-            start = sympy.expand(sub.xreplace({r.letter: r.low}) - hull.low)
-            stop = sympy.expand(hull.high - sub.xreplace({r.letter: r.high}))
-            low |= {hull.low + k for k in range(_few(start))}
-            high |= {hull.high - k for k in range(_few(stop))}
-    inside = [p for p in low if p.is_number and (p - hull.low).is_number and p >= hull.low]
-    return sorted(inside) + sorted(high, key=lambda p: (str(p.free_symbols), _constant(p)))
-
-
-def _is_position(sub: Expr) -> bool:
-    return all(isinstance(s, Symbol) and "·" not in s.name for s in sub.free_symbols)
-
-
-def _few(missing: Expr) -> int:
-    """How many positions at an end a range leaves out, or reaches beyond it."""
-    return int(abs(missing)) if missing.is_number and abs(missing) <= 8 else 0
-
-
-def _constant(position: Expr) -> float:
-    return float(position.as_coeff_Add()[0])
 
 
 def _differs(components: Components, name: str, axis: int, position: Expr) -> bool:

@@ -15,9 +15,55 @@ local a[s] ~ Normal(0, 1)
 observed y[s,i] ~ Normal(a[s] + y[s,i-1], 1)
 """
 
+GROUP = """
+index s = 1:S
+index i = 1:I
+local a[s] ~ Normal(0, 1)
+local b[s,i] ~ Normal(a[s], 1)
+observed y[s,i] ~ Normal(b[s,i], 1)
+"""
+
+LAST = GROUP + "observed e[s] ~ Normal(b[s,I], 1)"
+
+TIED_AT_THE_END = (
+    GROUP
+    + """
+local d[s] ~ Normal(0, 1)
+observed e[s] ~ Normal(b[s,I] + d[s], 1)
+"""
+)
+
+CANCELLED_CHAIN = """
+index s = 1:S
+index i = 1:I
+given c[s]
+local a[s] ~ Normal(0, 1)
+local b[s,1] ~ Normal(0, 1)
+local b[s,i] ~ Normal(c[s] + b[s,i-1], 1) for i in 2:I
+potential -b[s,i]*b[s,i-1] for s in 1:S, i in 2:I
+observed y[s,i] ~ Normal(a[s] + b[s,i], 1)
+"""
+
+ZIGZAG = """
+index n = 1:N
+local z[n] ~ Categorical([1/2, 1/2])
+local w[n] ~ Categorical([1/3, 2/3])
+potential z[n]*w[n]/2 for n in 1:N
+potential z[n]*w[n+1] for n in 1:N-1
+observed x[n] ~ Bernoulli((1 + z[n])/3)
+"""
+
 FOUND = {
     "a ragged telescope informs through its end": (TELESCOPE, "a", "own", ("y[s,J[s]]",)),
-}
+    "the last of a group has data of its own": (LAST, "a", "component", ("e[s]", "y[s,:]")),
+    "the last of a group is tied to another": (
+        TIED_AT_THE_END, "a", "component", ("e[s]", "y[s,:]"),
+    ),
+    "a covariate telescopes along a group": (
+        CANCELLED_CHAIN, "a", "component", ("c[s]", "y[s,:]"),
+    ),
+    "two families that climb one another": (ZIGZAG, "z", "no", ("x[:]",)),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", FOUND)

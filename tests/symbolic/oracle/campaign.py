@@ -11,9 +11,10 @@ from .compare import Outcome, Verdicts, compared
 from .discrete import discrete_text
 from .gaussian import gaussian_text
 from .mixed import mixed_text
+from .odd import odd_text
 
-MAKERS = (gaussian_text,) * 5 + (discrete_text,) * 3 + (mixed_text,) * 2
-"""Half of the models are Gaussian, three in ten discrete, two in ten mixed."""
+MAKERS = (gaussian_text,) * 4 + (odd_text,) * 2 + (discrete_text,) * 2 + (mixed_text,) * 2
+"""Six in ten models are Gaussian, two in ten discrete, two in ten mixed."""
 
 
 def drawn(seed: int) -> tuple[str, str]:

@@ -234,6 +234,9 @@ def _nested(rng: random.Random) -> str:
         _inner_observation(d, y, pool)
     if rng.random() < 0.3:
         _outer_observation(d, pool)
+    if rng.random() < 0.2 and "b" in pool and end == "I":
+        tied = " + a[s]" if "a" in pool and d.chance(0.3) else ""
+        d.lines.append(f"observed q[s] ~ Normal(b[s,{rng.choice(('1', 'I', '2'))}]{tied}, 1)")
     if rng.random() < 0.3 and len(pool) > 1:
         u, v = (_at(d, name) for name in rng.sample(pool, 2))
         _pair(d, u, v, "s,i")
