@@ -94,7 +94,8 @@ class Columns:
                 )
             told[name] = (size, by)
 
-        for v in indexed(self.model):
+        # Columns filled to the end speak first: an empty end is either a narrower range, or NaN.
+        for v in sorted(indexed(self.model), key=self._open_ended):
             if v.name not in self.raw.columns or not v.axes:
                 continue
             for k, axis in enumerate(v.axes):
@@ -112,6 +113,10 @@ class Columns:
                         )
                     length = shape[k]
                 solved = solve_size(axis.high, low + length - 1)
+                if solved and self._open_ended(v):
+                    whole = solve_size(axis.high, low + len(self.raw.columns[v.name]) - 1)
+                    if whole and (whole[0] not in told or told[whole[0]][0] == whole[1]):
+                        solved = whole
                 if solved:
                     tell(solved[0], solved[1], f"the column {v.name!r}")
             if isinstance(v, Variable) and v.dim is not None and not self.raw.is_frame:
@@ -139,6 +144,15 @@ class Columns:
         told = {k: v for k, v in self.sizes(explicit).items() if explicit.get(k, v) < v}
         return "".join(f" (first {explicit[k]} of {n} {k})" for k, n in told.items())
 
+    def _open_ended(self, v: Variable | Given) -> bool:
+        """Whether a table's column ends in empty cells (and is not declared ``missing``)."""
+        if not self.raw.is_frame or v.name not in self.raw.columns or len(v.axes) != 1:
+            return False
+        if v.axes[0].letter in self.index or (isinstance(v, Variable) and v.missing):
+            return False
+        column = self.raw.columns[v.name]
+        return len(column) > 0 and bool(_is_nan(column[-1:])[0])
+
     def _frame_length(self, v: Variable | Given, k: int, low: int) -> int:
         letter = v.axes[k].letter
         if letter in self.index:
@@ -149,9 +163,10 @@ class Columns:
                 f"{letter!r}. Use the long format: one column per index, and {v.name!r}."
             )
         column = self.raw.columns[v.name]
+        if not self._open_ended(v):
+            return len(column)
         filled = np.flatnonzero(~_is_nan(column))
-        keep = isinstance(v, Variable) and v.missing
-        return len(column) if keep or not len(filled) else int(filled[-1]) + 1
+        return int(filled[-1]) + 1 if len(filled) else len(column)
 
     def constant(self, name: str) -> np.ndarray:
         """A given without index: one value, or a whole array by shape."""

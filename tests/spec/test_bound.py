@@ -135,6 +135,25 @@ def test_bad_files_name_themselves(tmp_path, name):
         bind(Model(PLAIN), path)
 
 
+@pytest.mark.parametrize("columns", [{"y": [1.0, np.nan], "s": [1.0, 2.0]}, {"y": [1.0, np.nan]}])
+def test_an_empty_last_cell_is_an_error_and_not_a_shorter_series(columns):
+    text = PLAIN if "s" in columns else PLAIN.replace("given s[n] > 0\n", "").replace("s[n]", "1")
+    with pytest.raises(DataError, match=r"'y'.*y\[2\]"):
+        bind(Model(text), pd.DataFrame(columns))
+
+
+def test_an_empty_end_is_a_narrower_range_where_the_text_says_so():
+    text = """
+    index n = 1:N
+    given s[n]
+    local z[n] ~ Normal(s[n], 1) for n in 1:N
+    observed y[n] ~ Normal(z[n], 1) for n in 1:N-1
+    """
+    bound = bind(Model(text), pd.DataFrame({"s": [1.0, 2.0, 3.0], "y": [1.0, 2.0, np.nan]}))
+    assert bound.sizes["N"] == 3
+    np.testing.assert_array_equal(bound.known["y"], [1, 2])
+
+
 def test_a_size_that_nothing_tells_is_asked_for():
     with pytest.raises(InputError, match="--size N="):
         bind(Model(PLAIN.replace("given s[n] > 0\n", "").replace("s[n]", "1")))
