@@ -257,7 +257,7 @@ class Components:
                 if literal is None and all(s[node].axis != axis for s in units.values())
             }
             for node in list(nodes):
-                for member in self._special_members(node, whole):
+                for member in self._special_members(node, whole, bool(units)):
                     if member not in nodes:
                         nodes[member] = None
                         members[node].append(member)
@@ -278,14 +278,22 @@ class Components:
         )
         return Component(root, tuple(nodes), links, units, several, grows, shifted, randomised)
 
-    def _special_members(self, node: Node, whole: set[tuple[Node, int]]) -> Iterator[Node]:
+    def _special_members(
+        self, node: Node, whole: set[tuple[Node, int]], inside: bool
+    ) -> Iterator[Node]:
         """Members along an axis that the component holds whole, where the text treats them apart.
 
         The first of a group may have another density, the last one data of its own.
+
+        Args:
+            node: a family.
+            whole: families and their axes that the component holds whole.
+            inside: whether a unit bounds the component; else only positions that the text
+                writes down matter.
         """
         for axis in range(len(node.pattern)):
             if (node, axis) in whole:
-                for position in suspects(self.structure, node.name, axis):
+                for position in suspects(self.structure, node.name, axis, ranges=inside):
                     pattern = (*node.pattern[:axis], position, *node.pattern[axis + 1 :])
                     yield Node(node.name, pattern)
 

@@ -55,7 +55,7 @@ def oracle(text: str) -> Oracle:
         for letter in program.axes[name]:
             size = program.letters[letter].high.text
             if size in small and rank > 1:
-                small[size], large[size] = 4 * (SMALL[rank] - 1), 4 * (LARGE[rank] - 1)
+                small[size], large[size] = 3 * SMALL[rank], 3 * LARGE[rank]
     return Oracle(program, small, large)
 
 
