@@ -13,6 +13,8 @@ Inputs = str | Sequence[str] | None
 DEFAULT_WINDOW = 1
 """For a model that no bounded inputs close: the observation, its neighbours, and nothing more."""
 DEFAULT_NETWORK = "mlp:32x32"
+MEASURED_AS_THEY_ARE = {"Normal", "Categorical", "Bernoulli"}
+"""Families of optimal factors that F-VI fits with the same family."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,16 @@ def split_inputs(text: str) -> tuple[str, ...]:
 def _default_function(model: Model, report: Report) -> str:
     """The optimal factor's class where it holds for all inputs, else a small network.
 
-    The class speaks of observations at given covariates: with a covariate among the inputs only a
-    general function will do.  Log-linear means affine logits of a discrete factor.
+    The class speaks of observations at given covariates, and of the natural parameters: with a
+    covariate, or a set of observations whose size varies, among the inputs only a general function
+    will do, and so it is for a family that F-VI replaces (LogNormal for Gamma).  Log-linear means
+    affine logits of a discrete factor.
     """
-    observed = {v.name for v in model.observed}
-    names = {i.partition("[")[0] for local in report.locals.values() for i in local.inputs}
-    if not names <= observed:
+    inputs = [i for local in report.locals.values() for i in local.inputs]
+    if not all(_same_for_every_unit(model, i) for i in inputs):
+        return DEFAULT_NETWORK
+    factors = [local.optimal_factor for local in report.locals.values()]
+    if any(f is not None and f.family not in MEASURED_AS_THEY_ARE for f in factors):
         return DEFAULT_NETWORK
     classes = {
         local.optimal_factor.function_class if local.optimal_factor else "none"
@@ -114,6 +120,16 @@ def _default_function(model: Model, report: Report) -> str:
     }
     only = next(iter(classes)) if len(classes) == 1 else "none"
     return "affine" if only == "log-linear" else only if is_closed_class(only) else DEFAULT_NETWORK
+
+
+def _same_for_every_unit(model: Model, text: str) -> bool:
+    """Whether an input is observed and has the same shape at every unit: no ragged set, no gap."""
+    variable = model.variables.get(text.partition("[")[0])
+    if variable is None or variable.role != "observed" or variable.missing:
+        return False
+    ragged = any(a.letter in model.indices and model.indices[a.letter].parents
+                 for a in variable.axes)  # fmt: skip
+    return ": " not in text and not ragged
 
 
 def is_closed_class(function: str) -> bool:
