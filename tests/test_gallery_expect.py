@@ -11,6 +11,7 @@ from avi_theory import check, load
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 NAMES = sorted(p.stem for p in MODELS.glob("*.toml"))
+BY_LOCAL = {"inputs", "edges", "interacts_with"}
 CLOSES = {"own", "inputs", "component", "no", "unknown"}
 
 
@@ -33,10 +34,12 @@ def reports():
 @pytest.mark.parametrize("name", NAMES)
 def test_declared_verdict_is_computed_verdict(name, reports):
     expected, found = _file(name)["expect"], reports(name)
-    declared = {k: v for k, v in expected.items() if k != "inputs"}
+    declared = {k: v for k, v in expected.items() if k not in BY_LOCAL}
     assert {k: found[k] for k in declared} == declared
-    inputs = {z: local["inputs"] for z, local in found["locals"].items()}
-    assert inputs == expected["inputs"]
+    for key in BY_LOCAL & set(expected):
+        of_locals = {z: local[key] for z, local in found["locals"].items()}
+        assert {z: of_locals[z] for z in expected[key]} == expected[key], key
+    assert set(expected["inputs"]) == set(found["locals"])
 
 
 @pytest.mark.parametrize("name", NAMES)

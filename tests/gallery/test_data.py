@@ -124,3 +124,97 @@ def test_linear_has_the_published_design():
     x = _column("linear", "x")
     assert x.shape == (10_000,)
     assert x.std() == pytest.approx(np.hypot(1.155, 2.43), rel=0.02)
+
+
+def test_rats_have_the_published_line():
+    """Least squares through all 150 weights: the centre of the published posterior."""
+    table = pd.read_csv(DATA / "rats.csv")
+    assert table.groupby("n").size().tolist() == [5] * 30
+    age = np.array([8, 15, 22, 29, 36])[table["j"]]
+    slope, intercept = np.polyfit(age, table["y"], 1)
+    assert round(slope, 2) == 6.19
+    assert round(intercept, 1) == 106.6
+
+
+def test_coagulation_means():
+    table = pd.read_csv(DATA / "coagulation.csv").groupby("g")["y"].agg(["mean", "count"])
+    assert table["mean"].tolist() == [61, 66, 68, 61]
+    assert table["count"].tolist() == [4, 6, 6, 8]
+
+
+def test_law_school_totals():
+    """The published numbers of right answers among the thousand, and a tenth of the candidates."""
+    counts = np.array([int(c) for c in _maker().LSAT.split()])
+    right = [int(counts[np.arange(32) >> (5 - k) & 1 == 1].sum()) for k in range(1, 6)]
+    assert counts.sum() == 1000
+    assert right == [924, 709, 553, 763, 870]
+    shipped = pd.read_csv(DATA / "item_response.csv").groupby("item")["y"].agg(["sum", "count"])
+    assert (shipped["count"] == 100).all()
+    assert np.abs(shipped["sum"] - np.array(right) / 10).max() < 2
+
+
+def test_strikes_equal_statsmodels_copy():
+    from statsmodels.datasets import strikes
+
+    copy = strikes.load_pandas().data
+    np.testing.assert_allclose(_column("strikes", "y"), np.log(copy["duration"]), atol=6e-7)
+    np.testing.assert_array_equal(_column("strikes", "u"), copy["iprod"])
+
+
+def test_coal_mining_totals():
+    """191 disasters in 112 years."""
+    counts = _column("coal_mining", "y")
+    assert (len(counts), counts.sum()) == (112, 191)
+
+
+def test_newcomb_moments():
+    x = _column("newcomb", "x")
+    assert (len(x), round(x.mean(), 1)) == (66, 26.2)
+    assert sorted(x)[:2] == [-44, -2]
+    assert x.std(ddof=1) == pytest.approx(10.8, abs=0.06)
+
+
+def test_carbon_dioxide_equals_statsmodels_copy():
+    from statsmodels.datasets import co2
+
+    copy = co2.load_pandas().data["co2"].to_numpy()[:110]
+    np.testing.assert_array_equal(_column("co2", "x"), copy)
+    assert np.isnan(copy).sum() == 19
+
+
+def test_copper_equals_statsmodels_copy():
+    from statsmodels.datasets import copper
+
+    copy = copper.load_pandas().data["WORLDCONSUMPTION"] / 1000
+    np.testing.assert_allclose(_column("copper", "x"), copy, atol=1e-9)
+
+
+def test_inflation_and_output_equal_statsmodels_copy():
+    from statsmodels.datasets import macrodata
+
+    copy = macrodata.load_pandas().data
+    np.testing.assert_array_equal(_column("inflation", "x"), copy["infl"][1:])
+    assert copy["infl"][0] == 0  # the edge value that the model gives
+    growth = 100 * np.log(copy["realgdp"]).diff().dropna()
+    np.testing.assert_allclose(_column("recessions", "x"), growth, atol=6e-7)
+
+
+def test_crime_equals_statsmodels_copy():
+    from statsmodels.datasets import statecrime
+
+    copy = statecrime.load_pandas().data
+    for column, source in (("s", copy["urban"]), ("y", np.log(copy["violent"]))):
+        shipped = _column("gaussian_process", column)
+        np.testing.assert_allclose(
+            shipped, (source - source.mean()) / source.std(ddof=0), atol=1e-6
+        )
+    assert len(set(_column("gaussian_process", "s"))) == 51  # the covariance is regular
+
+
+def test_iris_species_and_digit_equal_scikit_learn_copies():
+    from sklearn.datasets import load_digits, load_iris
+
+    np.testing.assert_array_equal(_column("varieties", "kind"), load_iris().target + 1)
+    np.testing.assert_array_equal(_column("varieties", "x"), load_iris().data[:, 2])
+    pixels = load_digits().images[0].ravel()
+    np.testing.assert_array_equal(_column("lattice", "x"), pixels >= 8)

@@ -94,7 +94,7 @@ def test_every_gallery_factor_agrees_with_sampling(measurable, bound_of, elbo_at
             drawn = torch.multinomial(q[name].probability, 4000, True, generator=generator)
             categories[name] = drawn.T
         else:
-            noise = torch.randn(4000, f.points, generator=generator, dtype=torch.float64)
+            noise = torch.randn(4000, *q[name].mean.shape, generator=generator, dtype=torch.float64)
             values[name] = q[name].mean + q[name].log_sd.exp() * noise
     for factor in elbo.factors:
         sampled = factor.log_density(values, categories)
