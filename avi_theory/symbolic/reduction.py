@@ -10,7 +10,7 @@ first mean does not depend on x at all.
 from __future__ import annotations
 
 import sympy
-from sympy import Dummy, Expr, Indexed
+from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Components
@@ -88,11 +88,15 @@ def _second(components: Components, instance: Instance, u: Expr, v: Expr) -> Exp
         return None
     if any(terms.name_of(a).startswith("missing·") for a in expr.atoms(Indexed)):
         return None
-    names = {a: Dummy(real=True) for a in sorted(expr.atoms(Indexed), key=str)}
-    for atom in (u, v):
-        names.setdefault(atom, Dummy(real=True))
-    back = {d: a for a, d in names.items()}
-    curve = sympy.expand(sympy.diff(expr.xreplace(names), names[u], names[v])).xreplace(back)
+    # Fixed names, so that sympy's cache knows the derivatives of equal shapes; no user's name has a
+    # middle dot.
+    names = {a: Symbol(f"·{k}", real=True) for k, a in enumerate(_ordered(expr, u, v))}
+    first, second = names[u], names[v]
+    parts = [
+        p for p in sympy.Add.make_args(expr.xreplace(names)) if {first, second} <= p.free_symbols
+    ]
+    curve = sympy.expand(sympy.Add(*parts).diff(first).diff(second))
+    curve = curve.xreplace({symbol: atom for atom, symbol in names.items()})
     for atom in (*curve.atoms(Indexed), *curve.free_symbols):
         if components.structure.role(atom) in {"local", "observed", "global"}:
             return None
@@ -101,3 +105,8 @@ def _second(components: Components, instance: Instance, u: Expr, v: Expr) -> Exp
             return None
         curve *= g.high - g.low + 1
     return curve
+
+
+def _ordered(expr: Expr, *more: Expr) -> list[Expr]:
+    """The references of an expression and some more, in an order that only their text decides."""
+    return sorted({*expr.atoms(Indexed), *more}, key=str)
