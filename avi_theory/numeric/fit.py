@@ -26,9 +26,11 @@ from avi_theory.numeric.solve import (
     quasi_newton,
 )
 from avi_theory.numeric.solve.coordinate import coordinate_ascent
+from avi_theory.numeric.solve.gauss_newton import Block, Curvature, Gram
 
 ROUNDS = 4
 SMALL = 600
+MOST_ROWS, ROWS_AT_ONCE = 700, 100
 NETWORK_TOLERANCE = 1e-5
 """On the Euclidean gradient norm of a network's weights, in nats."""
 
@@ -159,7 +161,7 @@ def _solve(elbo: Elbo, parameters: Parametrisation, p: Tensor, options: Options)
         longer = replace(options, tolerance=tolerance, iterations=10 * options.iterations)
         return quasi_newton(problem, p, longer)
     settings = replace(options, tolerance=tolerance, iterations=options.iterations // 2)
-    first = gauss_newton(problem, parameters.curvature, p, settings)
+    first = gauss_newton(problem, _curvature(elbo, parameters), p, settings)
     if first.status in (Status.converged, Status.non_integrable):
         return first
     settings = replace(settings, iterations=3 * options.iterations)
@@ -167,3 +169,32 @@ def _solve(elbo: Elbo, parameters: Parametrisation, p: Tensor, options: Options)
     return replace(
         then, iterations=first.iterations + then.iterations, trace=(*first.trace, *then.trace)
     )
+
+
+def _curvature(elbo: Elbo, parameters: Parametrisation) -> Curvature:
+    """JᵀHJ with the ELBO's own Hessian in the tables, or the factors' Fisher information.
+
+    The first sees how latents and globals pull at each other, and is formed where the tables are
+    small; where it is not positive its eigenvalues are taken by size.
+    """
+    if parameters.rows > MOST_ROWS:
+        return parameters.curvature
+
+    def coupled(p: Tensor) -> list[Block]:
+        with torch.no_grad():
+            flat = torch.cat([t.reshape(-1) for t in parameters.tables(p).values()])
+        flat = flat.requires_grad_(True)
+        (g,) = torch.autograd.grad(-elbo(parameters.split(flat)), flat, create_graph=True)
+        identity = torch.eye(len(flat), dtype=flat.dtype, device=flat.device)
+        rows = [
+            torch.autograd.grad(
+                g, flat, part, retain_graph=True, is_grads_batched=True, materialize_grads=True
+            )[0]
+            for part in torch.split(identity, ROWS_AT_ONCE)
+        ]
+        hessian = torch.cat(rows)
+        values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.T))
+        values = values.abs().clamp_min(1e-8 * float(values.abs().max()))
+        return [Gram((values.sqrt() * vectors).T @ parameters.jacobian(p.detach()))]
+
+    return coupled

@@ -41,6 +41,9 @@ class Block(Protocol):
     def scales(self, fisher: Tensor) -> Tensor:
         """The metric pulled back."""
 
+    def jacobian(self, p: Tensor) -> Tensor:
+        """Of the flat table in the parameters."""
+
 
 @dataclass(frozen=True)
 class Free:
@@ -60,6 +63,10 @@ class Free:
     def start(self, table: Tensor) -> Tensor:
         """The table itself."""
         return table.reshape(-1)
+
+    def jacobian(self, p: Tensor) -> Tensor:
+        """The identity."""
+        return torch.eye(self.size, dtype=p.dtype, device=p.device)
 
     def scales(self, fisher: Tensor) -> Tensor:
         """The Fisher information itself."""
@@ -93,6 +100,15 @@ class Amortized:
         """The function fitted to the inner rows, the edges as they are."""
         edges = table.index_select(0, self._edge).reshape(-1)
         return torch.cat([self.function.start(table.index_select(0, self._inner)), edges])
+
+    def jacobian(self, p: Tensor) -> Tensor:
+        """Of the flat table in the parameters, ``[P·dim·width, n]``."""
+        k, each = self.function.size, self.family.dim * self.family.width
+        found = p.new_zeros(self.family.points, each, self.size)
+        found[self._inner, :, :k] = self.function.jacobian(p[:k])
+        edges = torch.eye(self.size - k, dtype=p.dtype, device=p.device)
+        found[self._edge, :, k:] = edges.reshape(len(self._edge), each, self.size - k)
+        return found.reshape(-1, self.size)
 
     def curvature(self, p: Tensor, fisher: Tensor) -> list[Curved]:
         """JᵀFJ of a network, and the metric of the edges."""
@@ -178,6 +194,25 @@ class Parametrisation:
                 else:
                     found.append(Diagonal(b.scales(metric).clamp_min(1e-12)))
         return found
+
+    @property
+    def rows(self) -> int:
+        """The number of entries of all tables together."""
+        return sum(int(np.prod(f.shape)) for f in self.families.values())
+
+    def split(self, flat: Tensor) -> dict[str, Tensor]:
+        """All tables from one flat vector of their entries."""
+        sizes = [int(np.prod(f.shape)) for f in self.families.values()]
+        parts = torch.split(flat, sizes)
+        return {
+            name: x.reshape(f.shape)
+            for (name, f), x in zip(self.families.items(), parts, strict=True)
+        }
+
+    def jacobian(self, p: Tensor) -> Tensor:
+        """Of all tables' entries in the parameters, ``[rows, n]``."""
+        parts = self._parts(p)
+        return torch.block_diag(*(b.jacobian(parts[name]) for name, b in self.blocks.items()))
 
     def part(self, p: Tensor, name: str) -> Tensor:
         """The parameters of one variable's block."""

@@ -14,7 +14,7 @@ from avi_theory.numeric.families import Factors
 from avi_theory.numeric.lowering import ExpectedFactor
 
 ACCURACY = 1e-10
-SUSPECT = 1e-3
+SUSPECT = 1e-2
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Trouble:
 def settle(elbo: Elbo, tables: Mapping[str, Tensor]) -> tuple[Elbo, Trouble]:
     """Halve the spacing of each rule until two spacings agree at these factors.
 
-    An expectation that keeps changing at the finest spacing does not exist: refining a rule near
-    a pole samples ever larger values.
+    An expectation that still changes by a per cent at the finest spacing does not exist: refining
+    a rule near a pole samples ever larger values.
 
     Returns:
         The ELBO with the rules it needs (itself if none changed), and what is left open.
@@ -76,6 +76,13 @@ def _settled(
             return factor, 0.0, False
         errors.append(error)
         factor, value = finer, fine
-    last = errors[-1] if errors else 0.0
-    falling = len(errors) < 2 or last < 0.6 * errors[-2]
-    return factor, last, last > SUSPECT * (1 + abs(value)) and not falling
+        if _wild(errors, value) and len(errors) >= 3:
+            break
+    if not errors:
+        return factor, 0.0, False
+    return factor, errors[-1], _wild(errors[-1:], value)
+
+
+def _wild(errors: list[float], value: float) -> bool:
+    """Whether spacings disagree by more than any integrable log density lets them."""
+    return all(e > SUSPECT * (1 + abs(value)) for e in errors)

@@ -79,8 +79,8 @@ class Options:
 
 
 def close(value: float, bound: float) -> bool:
-    """Whether nothing worth naming can be gained: 1e-9 of the objective's size is left."""
-    return value - bound <= 1e-9 * (1 + abs(value))
+    """Whether nothing worth naming can be gained: 1e-8 of the objective's size is left."""
+    return value - bound <= 1e-8 * (1 + abs(value))
 
 
 @dataclass(frozen=True, eq=False)
