@@ -185,6 +185,8 @@ def compare(
 
 def _of_class(bound: Bound, report: Report, choice: Choice, of_inputs: Prediction) -> Prediction:
     """The gap of the best function of the class that is fitted."""
+    if choice.function == "table" and of_inputs.kind != "none":
+        return replace(of_inputs, function="table")  # a table of the inputs is any function of them
     if not is_closed_class(choice.function):
         return _floor(of_inputs, choice.function)
     found = predict_bound(bound, report, choice, regime="dataset", function=choice.function)

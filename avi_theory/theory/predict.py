@@ -11,6 +11,7 @@ from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import for_locals
 from avi_theory.spec.inputs import window as window_inputs
 from avi_theory.theory.closed_forms import CLOSED_FORMS
+from avi_theory.theory.discrete import Optimum
 from avi_theory.theory.gaussian import Posterior
 from avi_theory.theory.question import (
     REGIMES,
@@ -58,9 +59,7 @@ def predict(
         bound, regime=regime, inputs=inputs, window=window, function=function, sharing=sharing,
         verdict=verdict,
     )  # fmt: skip
-    approximation = (
-        question.posterior.approximation_gap if isinstance(question.posterior, Posterior) else None
-    )
+    approximation = _approximation_gap(question)
     answer = _answer(question)
     names = sorted({i.text for found in question.resolved.values() for i in found})
     latents = bound.latents
@@ -125,6 +124,13 @@ def ask(
     )  # fmt: skip
 
 
+def _approximation_gap(question: Question) -> float | None:
+    """log evidence − ELBO(F-VI), nats, where it is exact."""
+    if isinstance(question.posterior, Posterior):
+        return question.posterior.approximation_gap
+    return question.discrete.approximation_gap if isinstance(question.discrete, Optimum) else None
+
+
 def _answer(question: Question) -> Answer:
     """The first closed form that accepts; else none, with every form's reason."""
     reasons = []
@@ -135,6 +141,8 @@ def _answer(question: Question) -> Answer:
         reasons.append((form, reason))
     wanted = {"dataset": "GaussianDataset", "population": "GaussianPopulation",
               "reuse": "GaussianReuse"}[question.regime]  # fmt: skip
+    if all(v.support in {"binary", "categories"} for v in question.bound.model.locals):
+        wanted = "DiscreteTables"
     words = [r for f, r in reasons if type(f).__name__ in {wanted, "Separable"}]
     return Answer(
         None,

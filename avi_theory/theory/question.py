@@ -15,6 +15,7 @@ from avi_theory.results.prediction import Kind, Regime
 from avi_theory.spec import inputs as spec_inputs
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import Input
+from avi_theory.theory.discrete import NotDiscrete, Optimum, optimum
 from avi_theory.theory.forms import NotQuadratic
 from avi_theory.theory.gaussian import Joint, Posterior, joint, posterior
 
@@ -142,6 +143,14 @@ class Question:
         try:
             return joint(self.bound)
         except NotQuadratic as e:
+            return str(e)
+
+    @cached_property
+    def discrete(self) -> Optimum | str:
+        """F-VI's optima of a discrete model, on one or on all data sets, or why there are none."""
+        try:
+            return optimum(self.bound, population=self.regime != "dataset")
+        except NotDiscrete as e:
             return str(e)
 
     def theta(self, improper_at: float | None = None) -> np.ndarray | str:

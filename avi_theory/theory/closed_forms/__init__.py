@@ -1,6 +1,7 @@
 """The closed forms, in the order in which they are tried."""
 
 from avi_theory.theory.closed_forms.dataset import GaussianDataset
+from avi_theory.theory.closed_forms.discrete import DiscreteTables
 from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
 from avi_theory.theory.closed_forms.population import GaussianPopulation, ZeroAtAnyTheta
 from avi_theory.theory.closed_forms.protocol import ClosedForm
@@ -11,6 +12,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     Separable(),
     EverythingSeen(),
     Interpolation(),
+    DiscreteTables(),
     GaussianDataset(),
     GaussianPopulation(),
     ZeroAtAnyTheta(),

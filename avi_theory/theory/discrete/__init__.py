@@ -1,0 +1,23 @@
+"""Discrete models with pairwise interactions: every data set, every optimum, without sampling."""
+
+from avi_theory.theory.discrete.ascent import Pool, free_optimum, table_optimum
+from avi_theory.theory.discrete.build import MOST_DATA_SETS, NotDiscrete, every_data_set, given_data
+from avi_theory.theory.discrete.evidence import log_evidence
+from avi_theory.theory.discrete.field import Field
+from avi_theory.theory.discrete.optimum import Optimum, optimum
+from avi_theory.theory.discrete.ties import classes
+
+__all__ = [
+    "MOST_DATA_SETS",
+    "Field",
+    "NotDiscrete",
+    "Optimum",
+    "Pool",
+    "classes",
+    "every_data_set",
+    "free_optimum",
+    "given_data",
+    "log_evidence",
+    "optimum",
+    "table_optimum",
+]

@@ -1,0 +1,62 @@
+"""F-VI's optima of a discrete model on all its data sets, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from avi_theory.spec.bound import Bound
+from avi_theory.theory.discrete.ascent import free_optimum
+from avi_theory.theory.discrete.build import NotDiscrete, every_data_set, given_data
+from avi_theory.theory.discrete.evidence import log_evidence
+from avi_theory.theory.discrete.field import Field
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """What F-VI attains.
+
+    Attributes:
+        field: the conditional models.
+        weights: the probability of each data set, ``[D]``; 1 for the given one.
+        free: F-VI's factors, ``[D, n, K]``.
+        elbo: theirs, ``[D]``.
+        evidence: log p(x), ``[D]``; None where summing out is too expensive.
+    """
+
+    field: Field
+    weights: np.ndarray
+    free: np.ndarray
+    elbo: np.ndarray
+    evidence: np.ndarray | None
+
+    @property
+    def certified(self) -> bool:
+        """Whether every optimum, free or of a table, is known to be the only one."""
+        return self.field.contraction < 1
+
+    @property
+    def approximation_gap(self) -> float | None:
+        r"""\(E\,\mathrm{KL}(q^\star \| p)\) in nats; None unless exact."""
+        if self.evidence is None or not self.certified:
+            return None
+        return max(float(self.weights @ (self.evidence - self.elbo)), 0.0)
+
+
+def optimum(bound: Bound, *, population: bool) -> Optimum:
+    """F-VI's optimum at the given data, or at every data set with its probability.
+
+    Raises:
+        NotDiscrete: see `given_data` and `every_data_set`.
+    """
+    field = every_data_set(bound) if population else given_data(bound)
+    evidence = log_evidence(field)
+    weights = np.ones(1)
+    if population:
+        if evidence is None:
+            raise NotDiscrete("summing its latents out is too expensive")
+        weights = np.exp(evidence - logsumexp(evidence))
+    free = free_optimum(field)
+    return Optimum(field, weights, free, field.elbo(free), evidence)

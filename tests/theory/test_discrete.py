@@ -1,0 +1,277 @@
+"""Discrete models: golden values, and plain loops that know nothing of the vectorised code."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp, softmax
+
+from avi_theory.spec.bound import bind
+from avi_theory.spec.model import Model
+from avi_theory.theory import predict
+from avi_theory.theory.discrete import (
+    every_data_set,
+    free_optimum,
+    given_data,
+    log_evidence,
+)
+
+CHAIN = """
+index t = 1:T
+given p = 0.7, e = 0.8
+local z[1] ~ Bernoulli(0.5)
+local z[t] ~ Bernoulli(p*z[t-1] + (1 - p)*(1 - z[t-1])) for t in 2:T
+observed x[t] ~ Bernoulli(e*z[t] + (1 - e)*(1 - z[t]))
+"""
+HMM = """
+index t = 1:T
+given A = [[0.7, 0.3], [0.3, 0.7]]
+given B = [[0.8, 0.2], [0.2, 0.8]]
+local z[1] ~ Categorical([0.5, 0.5])
+local z[t] ~ Categorical(A[z[t-1]]) for t in 2:T
+observed x[t] ~ Categorical(B[z[t]])
+"""
+GOLDEN = {0: 4.0e-2, 1: 2.4e-3, 2: 1.7e-4, 3: 1.3e-5}
+
+
+def foretell(text, data=None, *, values=None, **options):
+    return predict(bind(Model(text, **(values or {})), data), **options)
+
+
+@pytest.mark.parametrize("window", GOLDEN)
+def test_the_golden_values_of_the_two_state_chain(window):
+    each = foretell(HMM, values={"T": 8}, window=window, sharing="per-position")
+    assert each.kind == "exact"
+    assert each.gap_per_latent == pytest.approx(GOLDEN[window], rel=0.05)
+    assert each.approximation_gap / 8 == pytest.approx(0.0257, abs=5e-5)
+    assert any("contraction" in a for a in each.assumptions)
+    shared = foretell(HMM, values={"T": 8}, window=window)
+    assert shared.kind == "exact"
+    assert each.gap <= shared.gap <= 1.006 * each.gap
+
+
+def test_the_witness_sees_equal_windows_and_has_different_optima():
+    field = given_data(bind(Model(HMM, T=8), {"x": [0, 0, 0, 0, 0, 0, 1, 0]}))
+    q = free_optimum(field)[0, :, 0]
+    assert q[3] == pytest.approx(0.9476, abs=5e-5)
+    assert q[4] == pytest.approx(0.9424, abs=5e-5)
+
+
+@pytest.mark.parametrize(("p", "sure"), [(0.6, True), (0.73, True), (0.74, False)])
+def test_the_certificate_is_the_log_odds_of_staying(p, sure):
+    field = every_data_set(bind(Model(CHAIN, T=4, p=p)))
+    assert field.contraction == pytest.approx(np.log(p / (1 - p)), rel=1e-12)
+    assert (field.contraction < 1) is sure
+
+
+def test_a_sticky_chain_is_a_bound_that_a_wider_window_never_worsens():
+    values = {"T": 6, "p": 0.9, "e": 0.6}
+    gaps = []
+    for window in range(3):
+        found = foretell(CHAIN, values=values, window=window, sharing="per-position")
+        assert found.kind == "upper" and found.approximation_gap is None
+        assert any("upper bound" in a for a in found.assumptions)
+        gaps.append(found.gap)
+    assert gaps[0] >= gaps[1] >= gaps[2] >= 0
+
+
+def test_several_optima_are_found():
+    field = every_data_set(bind(Model(CHAIN, T=8, p=0.9, e=0.6)))
+    best = field.elbo(free_optimum(field))
+    evidence = log_evidence(field)
+    assert np.all(best <= evidence + 1e-12)
+    for d in (0, 37, 255):
+        reached = max(loops(field, d, seed)[0] for seed in range(20))
+        assert best[d] >= reached - 1e-9
+
+
+def loops(field, d, seed=0, sweeps=4000):
+    """Coordinate ascent by plain loops over sites and neighbours."""
+    n = field.sites
+    q = softmax(np.random.default_rng(seed).normal(size=field.unary.shape[1:]), -1)
+    edges = list(zip(field.first.tolist(), field.second.tolist(), strict=True))
+    psi = [field.pair[d if len(field.pair) > 1 else 0, e] for e in range(len(edges))]
+    for _ in range(sweeps):
+        before = q.copy()
+        for i in range(n):
+            s = field.unary[d, i].copy()
+            for (a, b), table in zip(edges, psi, strict=True):
+                if a == i:
+                    s += table @ q[b]
+                elif b == i:
+                    s += q[a] @ table
+            q[i] = softmax(s)
+        if np.abs(q - before).max() < 1e-14:
+            break
+    elbo = (q * field.unary[d]).sum() - (q * np.log(np.maximum(q, 1e-300))).sum()
+    elbo += sum(q[a] @ table @ q[b] for (a, b), table in zip(edges, psi, strict=True))
+    return elbo, q
+
+
+def test_the_field_is_the_log_density_of_the_chain():
+    """Against the probabilities multiplied out by hand."""
+    field = every_data_set(bind(Model(CHAIN, T=4, p=0.65, e=0.9)))
+    stay, emit = 0.65, 0.9
+    logs = log_evidence(field)
+    for d, x in enumerate(field.data):
+        total = 0.0
+        for z in itertools.product((0, 1), repeat=4):
+            value = 0.5
+            for t in range(4):
+                value *= emit if z[t] == x[t] else 1 - emit
+                value *= 1 if t == 0 else stay if z[t] == z[t - 1] else 1 - stay
+            total += value
+        assert logs[d] == pytest.approx(np.log(total), abs=1e-12)
+
+
+GRAPH = """
+index i = 1:3
+index j = 1:3
+given b = 0.15
+local z[i,j] ~ Bernoulli(0.4)
+observed x[i,j] ~ Bernoulli(logit=1.6*z[i,j] - 0.7)
+potential b*(2*z[i,j] - 1)*(2*z[i,j+1] - 1) for i in 1:3, j in 1:2
+potential b*(2*z[i,j] - 1)*(2*z[i+1,j] - 1) for i in 1:2, j in 1:3
+"""
+COUPLED_BY_DATA = """
+index t = 1:T
+local a[t] ~ Bernoulli(0.5)
+local c[t] ~ Categorical([0.2, 0.5, 0.3])
+observed x[t] ~ Bernoulli(logit=a[t] - 0.8*c[t] + 0.4)
+potential 0.3*a[t]*a[t+1] for t in 1:T-1
+"""
+
+
+@pytest.mark.parametrize("text", [GRAPH, COUPLED_BY_DATA], ids=["lattice", "factorial"])
+def test_evidence_and_optima_equal_enumeration(text):
+    field = every_data_set(bind(Model(text, **({"T": 4} if "T" in text else {}))))
+    assert field.contraction < 1
+    q, logs = free_optimum(field), log_evidence(field)
+    generator = np.random.default_rng(0)
+    for d in generator.choice(len(field.data), 4, replace=False):
+        pair = field.pair[d if len(field.pair) > 1 else 0]
+        values = [
+            sum(field.unary[d, i, z[i]] for i in range(field.sites))
+            + sum(pair[e, z[field.first[e]], z[field.second[e]]] for e in range(len(pair)))
+            for z in itertools.product(*(range(int(k)) for k in field.states))
+        ]
+        assert logs[d] == pytest.approx(logsumexp(values), abs=1e-11)
+        elbo, by_loops = loops(field, d)
+        np.testing.assert_allclose(q[d], by_loops, atol=1e-11)
+        assert field.elbo(q)[d] == pytest.approx(elbo, abs=1e-11)
+
+
+def table_by_loops(field, weights, keys, sweeps=3000):
+    """The best table by sequential averaged updates; keys[d][i] name the entries."""
+    entries = {k: softmax(np.zeros(field.unary.shape[2])) for row in keys for k in row}
+    edges = list(zip(field.first.tolist(), field.second.tolist(), strict=True))
+    near = {i: [] for i in range(field.sites)}
+    for e, (a, b) in enumerate(edges):
+        near[a].append((b, field.pair[0, e]))
+        near[b].append((a, field.pair[0, e].T))
+    members = {}
+    for d, row in enumerate(keys):
+        for i, k in enumerate(row):
+            members.setdefault(k, []).append((d, i))
+    for _ in range(sweeps):
+        moved = 0.0
+        for k, held in members.items():
+            s, mass = 0.0, 0.0
+            for d, i in held:
+                level = field.unary[d, i] + sum(m @ entries[keys[d][j]] for j, m in near[i])
+                s, mass = s + weights[d] * level, mass + weights[d]
+            new = softmax(s / mass)
+            moved = max(moved, np.abs(new - entries[k]).max())
+            entries[k] = new
+        if moved < 1e-13:
+            break
+    q = np.array([[entries[k] for k in row] for row in keys])
+    return weights @ field.elbo(q)
+
+
+@pytest.mark.parametrize("sharing", ["shared", "per-position"])
+def test_tables_equal_plain_loops(sharing):
+    size = 5
+    found = foretell(HMM, values={"T": size}, window=1, sharing=sharing)
+    field = every_data_set(bind(Model(HMM, T=size)))
+    weights = np.exp(log_evidence(field))
+
+    def key(x, t):
+        seen = tuple(x[s] if 0 <= s < size else None for s in (t - 1, t, t + 1))
+        own = sharing == "per-position" or None in seen
+        return (seen, t if own else -1)
+
+    keys = [[key(x, t) for t in range(size)] for x in field.data.tolist()]
+    free = weights @ field.elbo(free_optimum(field))
+    assert found.gap == pytest.approx(free - table_by_loops(field, weights, keys), abs=1e-11)
+
+
+@given(st.lists(st.integers(0, 1), min_size=3, max_size=9), st.integers(0, 1))
+@settings(max_examples=25, deadline=None)
+def test_ties_of_a_data_set_share_a_factor(x, width):
+    found = foretell(HMM, {"x": x}, window=width)
+    field = given_data(bind(Model(HMM), {"x": x}))
+    size = len(x)
+
+    def key(t):
+        seen = tuple(x[s] if 0 <= s < size else None for s in range(t - width, t + width + 1))
+        return (seen, t if None in seen else -1)
+
+    keys = [[key(t) for t in range(size)]]
+    best = table_by_loops(field, np.ones(1), keys)
+    assert found.kind == "exact"
+    assert found.gap == pytest.approx(field.elbo(free_optimum(field))[0] - best, abs=1e-10)
+
+
+def test_without_ties_a_data_set_is_interpolated():
+    found = foretell(HMM, {"x": [0, 1, 1]}, window=1)
+    assert (found.gap, found.kind) == (0.0, "exact")
+
+
+def test_reuse_is_the_population_where_nothing_is_global():
+    population = foretell(HMM, values={"T": 5}, window=1, regime="population")
+    reuse = foretell(HMM, values={"T": 5}, window=1, regime="reuse")
+    assert population.gap == pytest.approx(reuse.gap, rel=1e-12)
+
+
+def test_a_constant_function_is_the_table_without_inputs():
+    constant = foretell(HMM, values={"T": 5}, inputs=[], function="constant")
+    table = foretell(HMM, values={"T": 5}, inputs=[])
+    window = foretell(HMM, values={"T": 5}, window=0)
+    assert constant.gap == pytest.approx(table.gap, rel=1e-12)
+    assert constant.gap > window.gap
+
+
+def test_empty_cells_are_not_observed():
+    text = HMM.replace("Categorical(B[z[t]])", "Categorical(B[z[t]]) missing")
+    x = [0.0, np.nan, 1.0, 0.0]
+    field = given_data(bind(Model(text), {"x": x}))
+    full = given_data(bind(Model(HMM), {"x": [0, 0, 1, 0]}))
+    np.testing.assert_allclose(field.unary[0, 1], 0, atol=1e-12)
+    np.testing.assert_allclose(field.unary[0, 2:], full.unary[0, 2:], atol=1e-12)
+    assert foretell(text, {"x": x}, window=0).kind == "exact"
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "reason"),
+    [
+        (HMM, {"T": 17}, "possible data sets"),
+        (HMM.replace("[0.3, 0.7]]  ", "[0.3, 0.7]]").replace("[[0.7, 0.3]", "[[1.0, 0.0]"),
+         {"T": 4}, "probability zero"),
+        ("index t = 1:T\nlocal z[t] ~ Bernoulli(0.5)\nobserved x[t] ~ Normal(z[t], 1)\n"
+         "potential 0.1*z[t]*z[t+1] for t in 1:T-1", {"T": 4}, "finitely many"),
+        ("index t = 1:T\nlocal z[t] ~ Bernoulli(0.5)\nobserved x[t] ~ Bernoulli(0.2 + 0.5*z[t])\n"
+         "potential z[t]*z[t+1]*z[t+2] for t in 1:T-2", {"T": 4}, "more than two latents"),
+        ("index t = 1:T\nglobal b ~ Normal(0, 1)\nlocal z[t] ~ Bernoulli(0.5)\n"
+         "observed x[t] ~ Bernoulli(0.2 + 0.5*z[t])\npotential b*z[t]*z[t+1] for t in 1:T-1",
+         {"T": 4}, "global b"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_enumerated_says_why(text, values, reason):
+    found = foretell(text, values=values, window=0, regime="population")
+    assert found.kind == "none" and found.gap is None
+    assert reason in " ".join(found.assumptions)
