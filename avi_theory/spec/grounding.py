@@ -11,18 +11,26 @@ factors, vectorised over instances; cost is linear in their number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sympy
-from sympy import Expr, Symbol
+from sympy import Expr, Indexed, Symbol
 
 from avi_theory.errors import DataError, InputError
 from avi_theory.spec.bound import Bound, edge_points
 from avi_theory.spec.factors import GroundFactor, GroundSum, Kernel, Slot
-from avi_theory.spec.model import Density, Factor, Given, Potential, Range, Variable
+from avi_theory.spec.model import Density, Factor, Given, Model, Potential, Range, Variable
 from avi_theory.spec.tables import Ints, evaluate_index, expand
-from avi_theory.spec.terms import ALL, index_symbol, name_of, scalar_symbol, subscripts_of
+from avi_theory.spec.terms import (
+    ALL,
+    index_symbol,
+    name_of,
+    pick,
+    ref,
+    scalar_symbol,
+    subscripts_of,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +55,7 @@ def ground(bound: Bound, *, generative: bool = False) -> Ground:
     """
     factors: list[GroundFactor] = []
     for factor in bound.model.factors():
-        factors.extend(_Grounder(bound, factor, generative).run())
+        factors.extend(_Grounder(bound, _in_coordinates(bound.model, factor), generative).run())
     return Ground(bound, tuple(factors))
 
 
@@ -419,6 +427,19 @@ class _Grounder:
                 "statement's range."
             )
         return Slot(symbol, name, role, None, values)
+
+
+def _in_coordinates(model: Model, factor: Factor) -> Factor:
+    """Entries of vector variables as coordinates: ``theta[d, c[d]]`` is pick(theta[d], c[d])."""
+
+    def beyond(atom: Expr) -> bool:
+        v = model.variables.get(name_of(atom)) if isinstance(atom, Indexed) else None
+        return v is not None and v.dim is not None and len(atom.indices) > len(v.axes)
+
+    def picked(atom: Expr) -> Expr:
+        return pick(ref(name_of(atom), *atom.indices[:-1]), atom.indices[-1])
+
+    return replace(factor, expression=factor.expression.replace(beyond, picked))
 
 
 def _without_sums(expression: Expr) -> Expr:
