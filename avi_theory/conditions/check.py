@@ -65,10 +65,14 @@ def check(model: Model, *, witness: bool = True) -> Report:
     judged = tuple(condition(context) for condition in CONDITIONS)
     simple = analysis.closes in {"own", "component"} and all(c.verdict == "holds" for c in judged)
     found: Witness | None = None
+    lines = advice(analysis)
     if witness and analysis.closes == "no":
-        from avi_theory.symbolic.witness import find_witness
+        from avi_theory.symbolic.witness import Search
 
-        found = find_witness(analysis)
+        search = Search(analysis)
+        found = search.run()
+        if found is None:
+            lines = (*lines, search.silence)
     return Report(
         model=model.name,
         closes=analysis.closes,  # type: ignore[arg-type]
@@ -78,7 +82,7 @@ def check(model: Model, *, witness: bool = True) -> Report:
         conditions=judged,
         evidence=analysis.evidence,  # type: ignore[arg-type]
         witness=found,
-        advice=advice(analysis),
+        advice=lines,
         steps=steps(analysis),
     )
 

@@ -13,12 +13,15 @@ from typing import Any
 
 import sympy
 from sympy import Expr, Indexed, Rational, Symbol
-from sympy.core.function import AppliedUndef
 
 from avi_theory.spec import terms
-from avi_theory.spec.model import Density
+from avi_theory.spec.model import Density, Range
 from avi_theory.symbolic.errors import Stuck
+from avi_theory.symbolic.spread import Spread
 from avi_theory.symbolic.structure import Row, Structure, number, opaque
+
+COUNTS = 15
+"""Largest count that is enumerated."""
 
 
 @dataclass
@@ -42,9 +45,7 @@ class Small:
     fixed: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for variable in self.structure.model.variables.values():
-            if variable.dim is not None and variable.role == "local":
-                raise Stuck(variable, "the reference solver knows no vectors")
+        self.spread = Spread(self)
         for density in self.structure.model.densities:
             if density.over:
                 self.factors.extend(self._joint(density))
@@ -56,6 +57,10 @@ class Small:
         for expr in self.factors:
             for atom in self.atoms(expr):
                 role = self.structure.role(atom)
+                if not all(s.is_Integer for s in terms.subscripts_of(atom)):
+                    if role == "local":
+                        self.locals.update(dict.fromkeys(self._members(terms.name_of(atom))))
+                    continue
                 if role == "local":
                     self.locals.setdefault(atom)
                 elif role == "observed":
@@ -160,11 +165,13 @@ class Small:
         return low + (place // self.default**digit) % count
 
     def _add(self, expr: Expr) -> None:
-        if isinstance(expr, opaque) or expr.has(opaque, AppliedUndef):
-            raise Stuck(expr, "the reference solver knows no opaque functions")
+        if expr.has(opaque):
+            raise Stuck(expr, "the reference solver cannot open it")
         put: dict[Expr, Expr] = {}
         for atom in self.atoms(expr):
             name = terms.name_of(atom)
+            if name in self.structure.tables:
+                continue
             if name.startswith("missing·"):
                 put[atom] = sympy.Integer(0 if self.absent else 1)
                 continue
@@ -179,9 +186,11 @@ class Small:
             for s in expr.free_symbols
             if isinstance(s, Symbol) and s.is_integer and not self.structure.role(s)
         })  # fmt: skip
-        expr = self.looked_up(expr)
-        if any(self.structure.role(a) == "local" for a in self.atoms(expr)):
-            self.factors.append(expr)
+        spread = self.spread(self._unguarded(self.looked_up(expr)))
+        parts = spread if isinstance(spread, list) else [spread]
+        for part in (p for entry in parts for p in sympy.Add.make_args(entry)):
+            if any(self.structure.role(a) == "local" for a in self.atoms(part)):
+                self.factors.append(part)
 
     def _chosen(self, atom: Expr) -> bool:
         """Whether a random variable selects the entry, so that it is looked up later."""
@@ -202,6 +211,73 @@ class Small:
                 known = {p: a for p, a in pairs if p.is_Symbol}
                 return value.xreplace(known)
         return None
+
+    def coordinates(self, atom: Expr) -> list[Expr]:
+        """The entries of a vector-valued variable at one index point."""
+        variable = self.structure.model.variables[terms.name_of(atom)]
+        cells = [
+            terms.ref(variable.name, *terms.subscripts_of(atom), k)
+            for k in range(self.whole(variable.dim))
+        ]
+        if variable.role == "observed" and all(s.is_Integer for s in terms.subscripts_of(atom)):
+            for cell in cells:
+                self.observed.setdefault(cell)
+        return cells
+
+    def _members(self, name: str) -> Iterator[Expr]:
+        """Every scalar of a family whose members are selected by a latent."""
+        axes = self.structure.axes(name)
+        ranges = [Range(terms.index_symbol(a.letter), a.low, a.high) for a in axes]
+        for env in self._points(ranges):
+            atom = terms.ref(name, *(env[r.letter] for r in ranges))
+            spread = self.spread(atom)
+            yield from spread if isinstance(spread, list) else [spread]
+
+    def ends(self, atom: Expr) -> tuple[float, float]:
+        """The ends of a bounded latent's interval.
+
+        Raises:
+            Stuck: they are not numbers, or differ between statements.
+        """
+        found = set()
+        for density in self.structure.model.densities:
+            if density.variable == terms.name_of(atom):
+                pair = [
+                    self.structure.plain(sympy.sympify(density.arguments[k]))
+                    for k in ("low", "high")
+                ]
+                if not all(e.is_number for e in pair):
+                    raise Stuck(density.text, "the interval of a factor must be numbers")
+                found.add((float(pair[0]), float(pair[1])))
+        if len(found) != 1:
+            raise Stuck(atom, "its statements give it several intervals")
+        return found.pop()
+
+    def _unguarded(self, expr: Expr) -> Expr:
+        """The expression without the supports that hold for every value of a factor."""
+
+        def open_(condition: Expr, value: Expr) -> Expr:
+            own = [a for a in self.atoms(condition) if self.structure.role(a) == "local"]
+            if len(own) == 1 and self.support(own[0]) == "interval":
+                self.ends(own[0])
+                return value
+            return terms.where_positive(condition, value)
+
+        while expr.has(terms.where_positive):
+            plain = expr.replace(terms.where_positive, open_)
+            if plain == expr:
+                break
+            expr = plain
+        return expr
+
+    def whole(self, expr: Any) -> int:
+        """A size or dimension as an integer."""
+        return self._int(sympy.sympify(expr), {})
+
+    def point(self, atom: Expr) -> tuple[Expr, ...]:
+        """The index point of a reference, without the coordinate of a vector."""
+        axes = self.structure.axes(terms.name_of(atom))
+        return terms.subscripts_of(atom)[: len(axes)]
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -232,15 +308,17 @@ class Small:
     def discrete(self, atom: Expr) -> bool:
         """Whether a variable takes a few values that can be enumerated."""
         support = self.support(atom)
-        if support in {"count", "bounded_count"} and self.structure.role(atom) == "local":
-            raise Stuck(atom, "the reference solver enumerates no counts")
+        if self.structure.role(atom) == "local" and support in {"count", "bounded_count"}:
+            return True
         return support in {"binary", "categories"}
 
     def categories(self, atom: Expr) -> int:
-        """The number of values of a discrete variable."""
+        """The number of values of a discrete variable; unbounded counts are cut off."""
         variable = self.structure.model.variables[terms.name_of(atom)]
         if variable.support == "binary":
             return 2
+        if variable.support in {"count", "bounded_count"}:
+            return COUNTS + 1
         if variable.categories is None:
             return self.default
         return self._int(sympy.sympify(variable.categories), {})
@@ -251,6 +329,9 @@ class Small:
         model = self.structure.model
         own = model.values.get(name)
         plain = number(own) if own is not None else None
+        if len(terms.subscripts_of(atom)) > len(self.point(atom)):
+            whole = self.value(terms.ref(name, *self.point(atom)))
+            return whole.args[int(terms.subscripts_of(atom)[-1])]
         if plain is None:
             plain = self._open(atom)
         role = self.structure.role(atom)

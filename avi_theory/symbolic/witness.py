@@ -7,13 +7,15 @@ models get two data sets that differ outside a unit's inputs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
 from typing import Any
 
 import sympy
-from sympy import Expr, Indexed
+from sympy import Expr
 
 from avi_theory.results.report import Witness
 from avi_theory.spec import terms
@@ -21,12 +23,19 @@ from avi_theory.symbolic.analysis import Analysis, LocalVerdict
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.reference import Optimum, solve
 from avi_theory.symbolic.small import Small
+from avi_theory.symbolic.telling import Found, told
 
 WINDOW = 1
 LENGTH = 10
+SHORT = 8
 SPIKE = 4
-TRIED = 3
+TRIED = 4
 """So many far observations are disturbed in turn before giving up."""
+STARTS = 4
+SECONDS = 1.4
+"""After this no further attempt is begun."""
+SPARE = 0.4
+"""So long an attempt may go on beyond that."""
 
 
 def find_witness(analysis: Analysis, *, window: int = WINDOW) -> Witness | None:
@@ -36,88 +45,203 @@ def find_witness(analysis: Analysis, *, window: int = WINDOW) -> Witness | None:
         analysis: a model with the verdict ``no``.
         window: observations up to this distance agree.
     """
-    tied = [v for v in analysis.locals.values() if v.closes == "no"]
-    tied.sort(key=lambda v: not analysis.model.variables[v.name].axes)
-    masks = any(v.missing for v in analysis.model.observed)
-    for absent in (False, True) if masks else (False,):
-        for verdict in tied:
-            try:
-                found = _of(analysis, verdict, window, absent)
-            except Stuck:
-                continue
-            if found is not None:
+    return Search(analysis, window).run()
+
+
+@dataclass
+class Search:
+    """Attempts in order of their price, until one tells or the time is over.
+
+    Args:
+        analysis: a model with the verdict ``no``.
+        window: observations up to this distance agree.
+
+    Attributes:
+        reasons: why attempts came to nothing.
+    """
+
+    analysis: Analysis
+    window: int = WINDOW
+    reasons: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.until = time.monotonic() + SECONDS
+
+    def run(self) -> Witness | None:
+        """The first witness found."""
+        tied = [v for v in self.analysis.locals.values() if v.closes == "no"]
+        tied.sort(key=lambda v: not self._many(v.name))
+        masks = any(v.missing for v in self.analysis.model.observed)
+        for absent in (False, True) if masks else (False,):
+            for verdict in tied:
+                try:
+                    found = self._of(verdict, absent)
+                except Stuck as stuck:
+                    self.reasons.append(str(stuck))
+                    continue
+                if found is not None:
+                    return told(self.analysis, verdict, found, self.window)
+        return None
+
+    @property
+    def silence(self) -> str:
+        """Why there is no witness, in one sentence."""
+        why = "; ".join(dict.fromkeys(self.reasons)) or "no attempt told two optima apart in time"
+        return (
+            f"No numeric witness was found, so the verdict rests on the interactions alone ({why})."
+        )
+
+    def _many(self, name: str) -> bool:
+        """Whether a family grows with the data, so that its members have observations."""
+        axes = self.analysis.structure.axes(name)
+        return any(not (a.high - a.low).is_number for a in axes)
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() > self.until
+
+    def _of(self, verdict: LocalVerdict, absent: bool) -> Found | None:
+        axis = _chain_axis(self.analysis, verdict)
+        if axis is not None:
+            end = self.analysis.structure.axes(verdict.name)[axis].high
+            for length, others in ((LENGTH, 3), (SHORT, 2)):
+                sizes = {str(s): length for s in end.free_symbols}
+                small = Small(self.analysis.structure, sizes, others, absent)
+                if len(small.locals) <= MANY or length == SHORT:
+                    break
+            return self._spike(verdict, small, axis) or self._two_sets(verdict, small)
+        for default in (3, 6):
+            small = Small(self.analysis.structure, {}, default, absent)
+            found = self._two_sets(verdict, small)
+            if found is not None or self.late:
                 return found
-    return None
+        return None
+
+    def _spike(self, verdict: LocalVerdict, small: Small, axis: int) -> Found | None:
+        letter = self.analysis.structure.axes(verdict.name)[axis].letter
+        spiked = [a for a in small.observed if position(small, a, letter) == SPIKE]
+        for level, height in product(LEVELS[:2], HEIGHTS):
+            if not spiked or self.late:
+                return None
+            data = baseline(small, level)
+            data[spiked[0]] = loud(small, spiked[0], height)
+            optima = self._solved(small, data)
+            for first, second in _pairs(small, verdict, axis, self.window):
+                values = _different(optima, optima, first, second)
+                if values is not None:
+                    return Found(small, data, None, (first, second), values, optima[0])
+        return None
+
+    def _two_sets(self, verdict: LocalVerdict, small: Small) -> Found | None:
+        members = [z for z in small.locals if terms.name_of(z) == verdict.name]
+        mixed = any(small.discrete(z) for z in small.locals) and len(members) < len(small.locals)
+        for level in reversed(LEVELS) if mixed else LEVELS:
+            if self.late:
+                return None
+            data = baseline(small, level)
+            first = self._solved(small, data)
+            for z, height in product(members[:2], HEIGHTS):
+                near = _near(small, z, self.window)
+                far = [atom for atom in small.observed if atom not in near]
+                for atom in dict.fromkeys((*far[: TRIED - 1], *far[-1:])):
+                    if self.late or not first:
+                        break
+                    other = {**data, atom: loud(small, atom, height)}
+                    if other[atom] == data[atom]:
+                        continue
+                    second = self._solved(small, other)
+                    values = _different(first, second, z, z)
+                    spread = False
+                    if values is None and not any(o.exact for o in first):
+                        values, spread = _spread(small, first, second, z), True
+                    if values is not None:
+                        return Found(small, data, other, (z, z), values, first[0], spread)
+        return None
+
+    def _solved(self, small: Small, data: Mapping[Expr, Any]) -> list[Optimum]:
+        now = time.monotonic()
+        return solve(
+            small, data, starts=STARTS, until=now + (self.until - now) / 4, stop=self.until + SPARE
+        )
 
 
-def _of(analysis: Analysis, verdict: LocalVerdict, window: int, absent: bool) -> Witness | None:
-    axis = _chain_axis(analysis, verdict)
-    if axis is not None:
-        end = analysis.structure.axes(verdict.name)[axis].high
-        sizes = {str(s): LENGTH for s in end.free_symbols}
-        small = Small(analysis.structure, sizes, absent=absent)
-        found = _spike(analysis, verdict, small, axis, window)
-        return found or _two_sets(analysis, verdict, small, window)
-    for default in (3, 6):
-        small = Small(analysis.structure, {}, default, absent)
-        found = _two_sets(analysis, verdict, small, window)
-        if found is not None or _mixed(small):
-            return found
-    return None
-
-
-def _mixed(small: Small) -> bool:
-    """Whether discrete and continuous latents meet: many optima, so one attempt is made."""
-    return len({small.discrete(z) for z in small.locals}) > 1
+MANY = 60
+"""More latents than this and a shorter chain is written out."""
+LEVELS = (0, 1, None)
+"""Quiet values of the observations; None for a different one each."""
+HEIGHTS = (5, 2)
+"""By how much the loud observation stands out."""
 
 
 def _chain_axis(analysis: Analysis, verdict: LocalVerdict) -> int | None:
-    """The axis along which a local is tied to its own family by an offset."""
+    """The axis along which a local is tied by an offset to its own family or a neighbour's."""
     component = verdict.component
     if component is None:
         return None
-    for link in verdict.links:
-        if link.target.name != verdict.name:
-            continue
-        own, _ = analysis.components.site(component.root)
-        for k, (a, b) in enumerate(
-            zip(terms.subscripts_of(own), terms.subscripts_of(link.atom), strict=True)
+    own, _ = analysis.components.site(component.root)
+    letters = analysis.model.variables[verdict.name].letters
+    for same in (True, False):
+        for link in verdict.links:
+            name = link.target.name
+            if (name == verdict.name) is not same:
+                continue
+            if analysis.model.variables[name].letters != letters:
+                continue
+            for k, (a, b) in enumerate(
+                zip(terms.subscripts_of(own), terms.subscripts_of(link.atom), strict=True)
+            ):
+                if (b - a).is_number and b != a:
+                    return k
+    for k, letter in enumerate(letters):
+        if component.grows and any(
+            _offset(analysis, node.name, letter) for node in component.nodes
         ):
-            if (b - a).is_number and b != a:
-                return k
+            return k
     return None
 
 
-def baseline(analysis: Analysis, small: Small) -> dict[Expr, Any]:
-    """The same quiet value for every observation of a variable."""
-    quiet = {"real": 0, "binary": 0, "categories": 0, "unit": sympy.Rational(1, 2)}
-    return {a: sympy.sympify(quiet.get(small.support(a), 1)) for a in small.observed}
+def _offset(analysis: Analysis, name: str, letter: str) -> bool:
+    """Whether a family of the component is itself a chain along a letter."""
+    return any(
+        a.letter == letter and any(
+            terms.name_of(x) == name and x.indices[k] == s - 1
+            for term in analysis.structure.terms if term.variable == name
+            for x in term.references for y in term.references
+            if terms.name_of(y) == name
+            for s in y.indices[k : k + 1]
+        )
+        for k, a in enumerate(analysis.structure.axes(name))
+    )  # fmt: skip
 
 
-def loud(small: Small, atom: Expr) -> Any:
-    """A value that stands out from the baseline."""
-    values = {"real": 5, "binary": 1, "categories": 1, "unit": sympy.Rational(9, 10)}
-    return sympy.sympify(values.get(small.support(atom), 5))
+def baseline(small: Small, level: int | None = 0) -> dict[Expr, Any]:
+    """A quiet value for every observation: the same within a variable, or spread out."""
+    return {a: _quiet(small, a, k % 4 if level is None else level)
+            for k, a in enumerate(small.observed)}  # fmt: skip
 
 
-def _spike(
-    analysis: Analysis, verdict: LocalVerdict, small: Small, axis: int, window: int
-) -> Witness | None:
-    letter = analysis.structure.axes(verdict.name)[axis].letter
-    data = baseline(analysis, small)
-    spiked = [a for a in small.observed if _position(analysis, a, letter) == SPIKE]
-    if not spiked:
-        return None
-    for atom in spiked[:1]:
-        data[atom] = loud(small, atom)
-    optima = solve(small, data)
-    for first, second in _pairs(small, verdict, axis, window):
-        found = _different(optima, optima, first, second)
-        if found is not None:
-            return _witness(
-                analysis, verdict, small, data, None, (first, second), window, found, optima[0]
-            )
-    return None
+def _quiet(small: Small, atom: Expr, level: int) -> Any:
+    support = small.support(atom)
+    if support == "real":
+        return sympy.Integer(level)
+    if support in {"binary", "categories"}:
+        return sympy.Integer(level % small.categories(atom))
+    if support == "unit":
+        return sympy.Rational(1 + level % 3, 4)
+    return sympy.Integer(1 + level)
+
+
+def loud(small: Small, atom: Expr, height: int = 5) -> Any:
+    """A value that stands out from the quiet ones."""
+    support = small.support(atom)
+    if support == "binary":
+        return sympy.Integer(height % 2)
+    if support == "categories":
+        return sympy.Integer(small.categories(atom) - 1 if height > 2 else 0)
+    if support == "unit":
+        return sympy.Rational(9, 10)
+    return sympy.Integer(height)
 
 
 def _pairs(
@@ -126,11 +250,12 @@ def _pairs(
     """Pairs of members on one side of the spike whose windows miss it and both ends."""
     members = [z for z in small.locals if terms.name_of(z) == verdict.name]
     start = SPIKE + window + 1
+    length = max((int(terms.subscripts_of(z)[axis]) for z in members), default=0)
     for z in members:
         subs = terms.subscripts_of(z)
         if subs[axis] != start:
             continue
-        for step in range(1, LENGTH - start - window):
+        for step in range(1, length - start - window + 1):
             other = list(subs)
             other[axis] = subs[axis] + step
             partner = terms.ref(verdict.name, *other)
@@ -138,64 +263,58 @@ def _pairs(
                 yield z, partner
 
 
-def _position(analysis: Analysis, atom: Expr, letter: str) -> int | None:
-    for axis, sub in zip(
-        analysis.structure.axes(terms.name_of(atom)), terms.subscripts_of(atom), strict=True
-    ):
+def position(small: Small, atom: Expr, letter: str) -> int | None:
+    """Where a reference stands along an index; None if it has no such axis."""
+    axes = small.structure.axes(terms.name_of(atom))
+    for axis, sub in zip(axes, small.point(atom), strict=True):
         if axis.letter == letter and sub.is_number:
             return int(sub)
     return None
 
 
-def _two_sets(
-    analysis: Analysis, verdict: LocalVerdict, small: Small, window: int
-) -> Witness | None:
-    members = [z for z in small.locals if terms.name_of(z) == verdict.name]
-    data = baseline(analysis, small)
-    tries, starts = (1, 2) if _mixed(small) else (TRIED, 4)
-    first = solve(small, data, starts=starts)
-    for z in members[: min(2, tries)]:
-        near = _near(analysis, small, z, window)
-        far = [atom for atom in small.observed if atom not in near]
-        for atom in (*far[: tries - 1], *far[-1:]):
-            other = {**data, atom: loud(small, atom)}
-            second = solve(small, other, starts=starts)
-            found = _different(first, second, z, z)
-            if found is not None:
-                return _witness(
-                    analysis, verdict, small, data, other, (z, z), window, found, first[0]
-                )
-    return None
-
-
-def _near(analysis: Analysis, small: Small, z: Expr, window: int) -> set[Expr]:
+def _near(small: Small, z: Expr, window: int) -> set[Expr]:
     """Observations that share a factor with a local, and those within the window of its place."""
     near: set[Expr] = set()
+    point = small.point(z)
     for expr in small.factors:
         atoms = small.atoms(expr)
-        if z in atoms and not _holds_all(small, atoms, z):
+        own = [a for a in atoms if terms.name_of(a) == terms.name_of(z) and small.point(a) == point]
+        chosen = any(
+            terms.name_of(a) == terms.name_of(z) and not all(s.is_Integer for s in small.point(a))
+            for a in atoms
+        )
+        if own and not chosen and not _holds_all(small, atoms, z):
             near |= {a for a in atoms if a in small.observed}
-    if any(_holds_all(small, small.atoms(e), z) for e in small.factors):
-        own = terms.subscripts_of(z)
-        near |= {
-            a for a in small.observed
-            if terms.subscripts_of(a)[: len(own)] == own
-        }  # fmt: skip
-    axes = analysis.structure.axes(terms.name_of(z))
-    variables = analysis.model.variables
+    near |= {a for a in small.observed if attached(small, a, z)}
+    axes = small.structure.axes(terms.name_of(z))
+    variables = small.structure.model.variables
     for atom in small.observed:
-        for axis, sub in zip(axes, terms.subscripts_of(z), strict=True):
-            place = _position(analysis, atom, axis.letter)
-            same = variables[terms.name_of(z)].letters == variables[terms.name_of(atom)].letters
+        same = variables[terms.name_of(z)].letters == variables[terms.name_of(atom)].letters
+        for axis, sub in zip(axes, point, strict=True):
+            place = position(small, atom, axis.letter)
             if same and place is not None and len(axes) == 1 and abs(place - int(sub)) <= window:
                 near.add(atom)
-    return near
+    whole = {(terms.name_of(a), small.point(a)) for a in near}
+    return {a for a in small.observed if (terms.name_of(a), small.point(a)) in whole}
+
+
+def attached(small: Small, atom: Expr, z: Expr) -> bool:
+    """Whether an observation stands at a local's own index tuple, by their letters."""
+    letters = [a.letter for a in small.structure.axes(terms.name_of(z))]
+    there = {
+        a.letter: s
+        for a, s in zip(small.structure.axes(terms.name_of(atom)), small.point(atom), strict=True)
+    }
+    own = zip(letters, small.point(z), strict=True)
+    return bool(letters) and all(there.get(letter) == s for letter, s in own)
 
 
 def _holds_all(small: Small, atoms: list[Expr], z: Expr) -> bool:
     """Whether a factor holds the whole family: then its observations are everybody's."""
-    family = [a for a in small.locals if terms.name_of(a) == terms.name_of(z)]
-    return len(family) > 2 and all(a in atoms for a in family)
+    name = terms.name_of(z)
+    family = {small.point(a) for a in small.locals if terms.name_of(a) == name}
+    held = {small.point(a) for a in atoms if terms.name_of(a) == name}
+    return len(family) > 2 and family <= held
 
 
 def _different(
@@ -211,108 +330,24 @@ def _different(
     return first[0].values[a], second[0].values[b]
 
 
+def _spread(
+    small: Small, first: list[Optimum], second: list[Optimum], z: Expr
+) -> tuple[float, float] | None:
+    """Σ log sd over the coordinates of one latent, if it differs for every pair of solutions."""
+    point = small.point(z)
+    own = [a for a in small.locals if terms.name_of(a) == terms.name_of(z)]
+    own = [a for a in own if small.point(a) == point]
+    if not first or not second or any(a not in first[0].spreads for a in own):
+        return None
+    sums = [[sum(o.spreads[a] for a in own) for o in group] for group in (first, second)]
+    if any(_close(p, q) for p, q in product(*sums)):
+        return None
+    return sums[0][0], sums[1][0]
+
+
 def _close(p: Any, q: Any) -> bool:
     if isinstance(p, Fraction):
         return bool(p == q)
     if isinstance(p, tuple):
-        return max(abs(x - y) for x, y in zip(p, q, strict=True)) < 1e-5
-    return abs(p - q) < 1e-5 * (1 + abs(p))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fraction):
-        return float(value)
-    if isinstance(value, tuple) and len(value) == 2:
-        return float(value[1])
-    return list(value) if isinstance(value, tuple) else float(value)
-
-
-def _arrays(small: Small, data: Mapping[Expr, Any]) -> dict[str, Any]:
-    """Data as nested lists by variable, in index order."""
-    found: dict[str, dict[tuple[int, ...], float]] = {}
-    for atom, value in data.items():
-        place = tuple(int(s) for s in terms.subscripts_of(atom))
-        number = int(value) if value.is_Integer else float(value)
-        found.setdefault(terms.name_of(atom), {})[place] = number
-    hidden = {
-        v.name for v in small.structure.model.observed if v.missing and small.absent
-    }  # fmt: skip
-    arrays: dict[str, Any] = {name: _nested(cells) for name, cells in found.items()}
-    return {**arrays, **dict.fromkeys(sorted(hidden))}
-
-
-def _nested(cells: Mapping[tuple[int, ...], float]) -> Any:
-    if () in cells:
-        return cells[()]
-    heads = sorted({place[0] for place in cells})
-    return [_nested({p[1:]: v for p, v in cells.items() if p[0] == h}) for h in heads]
-
-
-def _where(z: Expr) -> Any:
-    subs = [int(s) for s in terms.subscripts_of(z)]
-    return subs[0] if len(subs) == 1 else subs
-
-
-def _witness(
-    analysis: Analysis,
-    verdict: LocalVerdict,
-    small: Small,
-    data: Mapping[Expr, Any],
-    other: Mapping[Expr, Any] | None,
-    places: tuple[Expr, Expr],
-    window: int,
-    optima: tuple[Any, Any],
-    best: Optimum,
-) -> Witness:
-    what = "the mean of q" if not isinstance(optima[0], tuple) else (
-        "q(z = 1)" if len(optima[0]) == 2 else "the probabilities of q"
-    )  # fmt: skip
-    names = [str(z).replace(" ", "") for z in places]
-    short = best.exact and max(len(str(v)) for v in optima) < 40
-    values = " and ".join(str(v) if short else f"{float(v):.6f}…" for v in optima if best.exact)
-    how = f"{what} at {names[0]} and {names[1]}"
-    if other is not None:
-        how = f"{what} at {names[0]} in both data sets"
-    how += f", exactly {values}" if best.exact else ", by quadrature and enumeration"
-    if not best.exact and any(small.discrete(z) for z in small.locals):
-        how += ", different at every optimum found from 4 starts"
-    sizes = {**small.sizes}
-    if sizes:
-        how += f"; {', '.join(f'{k} = {v}' for k, v in sizes.items())}"
-    if small.fixed:
-        fixed = ", ".join(f"{k} = {v}" for k, v in sorted(small.fixed.items()))
-        how += f"; q0 concentrated at {fixed}"
-    own = _inputs(analysis, verdict, window)
-    return Witness(
-        data=_arrays(small, data),
-        other_data=None if other is None else _arrays(small, other),
-        positions=(_where(places[0]), _where(places[1])),
-        window=window,
-        inputs=own,
-        optima=(_plain(optima[0]), _plain(optima[1])),
-        how=how,
-    )
-
-
-def _inputs(analysis: Analysis, verdict: LocalVerdict, window: int) -> tuple[str, ...]:
-    """What agrees, in the local's letters."""
-    component = verdict.component
-    assert component is not None
-    texts: set[str] = set()
-    site, _ = analysis.components.site(component.root)
-    for atom, scope, role in analysis.collector.own(component.root):
-        if role != "observed" or not isinstance(atom, Indexed):
-            continue
-        free = analysis.collector.free_letters(component.root, scope, atom)
-        own_letters = set(terms.subscripts_of(site))
-        if own_letters and not atom.free_symbols & own_letters and not any(g.facts for g in free):
-            continue
-        texts.add(analysis.collector.text(atom, free))
-        letters = {s for s in terms.subscripts_of(site) if s.is_Symbol}
-        if not free and len(letters) == 1:
-            for k in range(-window, window + 1):
-                shifted = atom.xreplace({
-                    s: s + k for s in letters
-                })  # fmt: skip
-                texts.add(analysis.collector.text(shifted, free))
-    return tuple(sorted(texts))
+        return max(abs(x - y) for x, y in zip(p, q, strict=True)) < 1e-4
+    return bool(abs(p - q) < 1e-4 * (1 + abs(p)))

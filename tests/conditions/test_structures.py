@@ -519,21 +519,3 @@ def test_structure(name: str) -> None:
     json.dumps(report.to_dict())
     assert str(report)
     assert report.explain()
-
-
-UNWITNESSED = {"component means local"}
-"""Label switching leaves no optimum that every start finds."""
-
-
-@pytest.mark.parametrize("name", [n for n, c in STRUCTURES.items() if c.closes == "no"])
-def test_no_carries_a_witness(name: str) -> None:
-    report = check(Model(STRUCTURES[name].text))
-    if name in UNWITNESSED:
-        assert report.witness is None
-        return
-    assert report.witness is not None
-    first, second = report.witness.optima
-    assert first != second
-    assert (report.witness.other_data is None) == (
-        report.witness.positions[0] != report.witness.positions[1]
-    )
