@@ -43,6 +43,7 @@ class Small:
     locals: dict[Expr, None] = field(default_factory=dict)
     observed: dict[Expr, None] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict)
+    opened: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.spread = Spread(self)
@@ -79,7 +80,9 @@ class Small:
         cov = np.array(
             [[float(self._spread(kernel, {row: a, column: b})) for b in points] for a in points]
         )
-        precision = np.linalg.inv(cov + 1e-6 * np.eye(len(cov)))
+        if np.linalg.cond(cov) > 1e10:
+            cov = cov + 1e-6 * np.eye(len(cov))
+        precision = np.linalg.inv(cov)
         means = [
             self._spread(density.arguments["mean"], dict.fromkeys(density.over, a)) for a in points
         ]
@@ -98,6 +101,7 @@ class Small:
             subs = terms.subscripts_of(atom)
             if subs and self.structure.role(atom) == "given":
                 put[atom] = sympy.Add(*subs) / 2
+                self.opened[terms.name_of(atom)] = "half the position"
             else:
                 put[atom] = self.value(atom)
         return expr.xreplace(put)
@@ -343,6 +347,8 @@ class Small:
         name = terms.name_of(atom)
         variable = self.structure.model.variables.get(name)
         if variable is None:
+            if name in self.structure.model.givens:
+                self.opened.setdefault(name, "1")
             return sympy.Integer(1)
         stream = random.Random(str(atom))
         if variable.dim is not None:

@@ -88,6 +88,8 @@ def _how(found: Found) -> str:
         how += f"; counts up to {COUNTS}"
     if small.sizes:
         how += f"; {', '.join(f'{k} = {v}' for k, v in small.sizes.items())}"
+    for name, value in sorted(small.opened.items()):
+        how += f"; {name} is {value}"
     for formula in small.spread.nets.values():
         how += f"; {formula}"
     if small.fixed:
