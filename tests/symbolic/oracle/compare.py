@@ -132,16 +132,28 @@ def _said(answer: Answer) -> str:
 def _same(answer: Answer, texts: tuple[str, ...], brute: Oracle) -> bool:
     world = brute.first.world
     if answer.closes == "no":
-        return {t.partition("[")[0] for t in texts} == answer.names
-    named = {z: expanded(texts, z, world) for z in answer.needed}
+        named = {t.partition("[")[0] for t in texts}
+        return named in (answer.names, answer.names | _names_beside(answer, brute.first))
+    at = {z: expanded(texts, z, world) for z in answer.needed}
     needed = answer.needed
     if answer.far:
-        named = {z: _without_positions(w) for z, w in named.items()}
+        at = {z: _without_positions(w) for z, w in at.items()}
         needed = {z: _without_positions(w) for z, w in needed.items()}
-    spare = {z: loose_ends(texts, z, world) for z in named}
-    if all(needed[z] <= w and w - needed[z] <= spare[z] for z, w in named.items()):
+    spare = {z: loose_ends(texts, z, world) for z in at}
+    if all(needed[z] <= w and w - needed[z] <= spare[z] for z, w in at.items()):
         return True
-    return all(answer.union <= w and w - answer.union <= spare[z] for z, w in named.items())
+    return all(answer.union <= w and w - answer.union <= spare[z] for z, w in at.items())
+
+
+def _names_beside(answer: Answer, brute: Brute) -> set[str]:
+    """What the next positions need: odd and even positions can be chains of their own."""
+    beside = {
+        (name, (*place[:k], place[k] + step, *place[k + 1 :]))
+        for name, place in answer.needed
+        for k in range(len(place))
+        for step in (-1, 1)
+    }
+    return {r[0] for z in beside if z in brute.world.holders for r in brute.inputs(z)}
 
 
 def _without_positions(needed: set) -> set:  # type: ignore[type-arg]
