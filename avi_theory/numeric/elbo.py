@@ -92,7 +92,7 @@ class Elbo:
         generator = torch.Generator().manual_seed(seed)
         noise = {}
         for name, f in self.families.items():
-            if not f.discrete:
+            if f.gaussian:
                 shape = (self.samples // 2, f.points, *((f.dim,) if f.vector else ()))
                 half = torch.randn(shape, generator=generator, dtype=torch.float64)
                 both = torch.cat([half, -half])

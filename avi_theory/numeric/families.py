@@ -1,10 +1,12 @@
 r"""Variational families: the factor of one latent, as a function of its free parameters.
 
-.. math:: q(z_n; \nu_n),\qquad \nu_n = (m_n, \log s_n) \text{ or } K - 1 \text{ logits}
+.. math:: q(z_n; \nu_n),\qquad
+    \nu_n = (m_n, \log s_n),\; \log \alpha_n \text{ or } K - 1 \text{ logits}
 
 A continuous latent is a fixed transform of a Gaussian: the identity on the real line, ``exp`` on
-the positive half-line (LogNormal), a scaled logistic on an interval (logit-Normal).  A discrete one
-is Categorical.  F-VI and A-VI share these families; they differ in where ν comes from.
+the positive half-line (LogNormal), a scaled logistic on an interval (logit-Normal).  A simplex has
+Dirichlet factors, a discrete latent Categorical ones.  F-VI and A-VI share these families; they
+differ in where ν comes from.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from avi_theory.errors import InputError
 from avi_theory.spec.bound import Bound, evaluate_number
 from avi_theory.spec.model import Variable
 
-Kind = Literal["Normal", "LogNormal", "LogitNormal", "Categorical"]
+Kind = Literal["Normal", "LogNormal", "LogitNormal", "Dirichlet", "Categorical"]
 KINDS: dict[str, Kind] = {
     "real": "Normal",
     "positive": "LogNormal",
@@ -29,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "interval": "LogitNormal",
     "binary": "Categorical",
     "categories": "Categorical",
+    "simplex": "Dirichlet",
 }
 """The factor that goes with each support."""
 
@@ -57,8 +60,15 @@ class Family:
 
     @property
     def width(self) -> int:
-        """Free parameters per coordinate: mean and log sd, or K − 1 logits."""
-        return self.categories - 1 if self.discrete else 2
+        """Free parameters per coordinate: mean and log sd, log concentration, or K − 1 logits."""
+        if self.discrete:
+            return self.categories - 1
+        return 2 if self.gaussian else 1
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether the factors are transforms of Gaussians."""
+        return self.kind not in ("Categorical", "Dirichlet")
 
     @property
     def discrete(self) -> bool:
@@ -76,6 +86,11 @@ class Family:
             zero = torch.zeros_like(parameters[:, 0, :1])
             logits = torch.cat([parameters[:, 0, :], zero], -1)
             return Factors(log_probability=torch.log_softmax(logits, -1))
+        if not self.gaussian:
+            alpha = parameters[..., 0].exp()
+            total = alpha.sum(-1, keepdim=True)
+            expected_log = torch.digamma(alpha) - torch.digamma(total)
+            return Factors(mean=alpha / total, expected_log=expected_log, concentration=alpha)
         mean, log_sd = parameters[..., 0], parameters[..., 1]
         if not self.vector:
             mean, log_sd = mean[:, 0], log_sd[:, 0]
@@ -86,6 +101,10 @@ class Family:
         if self.discrete:
             assert factors.log_probability is not None
             return -(factors.probability * factors.log_probability).sum()
+        if factors.concentration is not None and factors.expected_log is not None:
+            alpha = factors.concentration
+            norm = torch.lgamma(alpha).sum() - torch.lgamma(alpha.sum(-1)).sum()
+            return norm - ((alpha - 1) * factors.expected_log).sum()
         assert factors.log_sd is not None
         constant = 0.5 * (1 + math.log(2 * math.pi)) * self.points * self.dim
         return factors.log_sd.sum() + constant
@@ -93,16 +112,19 @@ class Family:
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """The factors of all points of one variable: Gaussian moments, or category probabilities.
+    """The factors of all points of one variable: moments, or category probabilities.
 
     Attributes:
         mean, log_sd: ``[P]``, or ``[P, d]`` for a vector, of the Gaussian before its transform.
+        expected_log: ``[P, d]`` of a simplex, with its concentration; its mean is then its own.
         log_probability: ``[P, K]`` of a discrete variable; `weights` instead of its exponential
             where the derivative in the probabilities themselves is wanted.
     """
 
     mean: Tensor | None = None
     log_sd: Tensor | None = None
+    expected_log: Tensor | None = None
+    concentration: Tensor | None = None
     log_probability: Tensor | None = None
     weights: Tensor | None = None
 
@@ -124,8 +146,8 @@ def family_of(bound: Bound, variable: Variable) -> Family:
     if variable.support not in KINDS or (variable.discrete and variable.dim is not None):
         raise InputError(
             f"{variable} takes values in '{variable.support}', for which no factor is measured. "
-            "Measured are real, positive, bounded, binary and categorical latents; check and "
-            "predict still answer."
+            "Measured are real, positive, bounded, simplex, binary and categorical latents; check "
+            "and predict still answer."
         )
     kind = KINDS[variable.support]
     points = bound.tables[variable.name].size

@@ -77,7 +77,7 @@ def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
     for name, f in elbo.families.items():
         noise = torch.randn(f.shape, generator=generator, dtype=torch.float64)
         table = spread * noise
-        if not f.discrete:
+        if f.gaussian:
             table[..., 1] *= 0.1
         found[name] = table.to(elbo.where.device, elbo.where.dtype)
     return found

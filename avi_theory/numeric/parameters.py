@@ -228,6 +228,9 @@ def fisher(family: Family, table: Tensor) -> Tensor:
         factors: Factors = family.factors(table)
         p = factors.probability[:, None, :-1]
         return (p * (1 - p)).clamp_min(1e-8)
+    if not family.gaussian:
+        alpha = table.exp()
+        return (alpha**2 * torch.polygamma(1, alpha)).clamp_min(1e-8)
     mean = torch.exp(-2 * table[..., 1].clamp(-300, 300))
     return torch.stack([mean, torch.full_like(mean, 2.0)], -1)
 

@@ -33,6 +33,8 @@ def summarise(
             probabilities |= {
                 n: tuple(float(x) for x in row) for n, row in zip(labels, p, strict=True)
             }
+        elif not family.gaussian:
+            columns.append(_simplex(np.exp(numbers[..., 0])))
         else:
             columns.append(_continuous(family, numbers[..., 0].ravel(), numbers[..., 1].ravel()))
     mean, sd, low, median, high = np.concatenate(columns, 1) if columns else np.zeros((5, 0))
@@ -62,6 +64,13 @@ def _continuous(family: Family, m: np.ndarray, log_sd: np.ndarray) -> np.ndarray
     mean = values @ weights
     sd = np.sqrt(((values - mean[:, None]) ** 2) @ weights)
     return np.stack([mean, sd, *(family.low + width * special.expit(a) for a in at)])
+
+
+def _simplex(alpha: np.ndarray) -> np.ndarray:
+    """Each coordinate of a Dirichlet vector is Beta(αₖ, α₀ − αₖ)."""
+    total = alpha.sum(1, keepdims=True)
+    beta = stats.beta(alpha.ravel(), (total - alpha).ravel())
+    return np.stack([beta.mean(), beta.std(), *(beta.ppf(level) for level in LEVELS)])
 
 
 def _categorical(p: np.ndarray) -> np.ndarray:

@@ -40,7 +40,9 @@ def test_the_answer_has_the_contracts_keys_and_is_json():
 
 def test_one_seed_gives_one_answer():
     runs = [
-        measure(Model(GROUPS), groups(), inputs=["y[n]"], function="mlp:8", seed=s).to_dict()
+        measure(
+            Model(GROUPS), groups(), inputs=["y[n]"], function="mlp:8", seed=s, iterations=20
+        ).to_dict()
         for s in (3, 3, 4)
     ]
     for run in runs:
@@ -50,11 +52,12 @@ def test_one_seed_gives_one_answer():
 
 
 def test_factorized_is_never_reported_below_amortized(measurable, bound_of):
-    bound = bound_of(measurable)
-    if bound.latents > 400:
-        bound = bound_of(measurable, N=200)
+    bound = bound_of(measurable, most=60)
     for function in ("constant", "affine"):
         found = measure(bound.model, bound, window=0, function=function, evidence=False, starts=1)
+        if found.fvi.status == "non_integrable":
+            assert found.avi is None
+            continue
         assert found.gap >= 0
         assert found.avi.status == "converged"
 
@@ -101,9 +104,9 @@ def test_without_data_there_is_nothing_to_measure():
 
 
 def test_a_support_without_a_factor_is_named():
-    text = "local p : R[3] ~ Dirichlet([1, 1, 1])\nobserved x ~ Categorical(p)"
-    with pytest.raises(InputError, match=r"p.*simplex"):
-        measure(Model(text), {"x": np.array(1)})
+    text = "local k ~ Poisson(3)\nobserved x ~ Normal(k, 1)"
+    with pytest.raises(InputError, match=r"k takes values in 'count'"):
+        measure(Model(text), {"x": np.array(1.0)})
 
 
 def test_a_pole_makes_the_elbo_not_exist():

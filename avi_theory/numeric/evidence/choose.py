@@ -27,6 +27,8 @@ def log_evidence(elbo: Elbo, fvi: Fit, *, seed: int) -> dict[str, Any]:
     Returns:
         ``value`` (None if unknown), ``method`` (then the reason), ``standard_error``.
     """
+    if not all(f.gaussian or f.discrete for f in elbo.families.values()):
+        return Evidence.unknown("no estimator for simplex latents yet").to_dict()
     for method in METHODS:
         found = method(elbo, fvi, seed)
         if found is not None:

@@ -29,7 +29,7 @@ REACH, SPACING, FINE_SPACING = 12.0, 0.4, 0.02
 """Of the locals' nodes, in standard deviations; fine where a density has kinks."""
 CELLS = 4_000_000
 MOST_GLOBALS = 12
-MOST_CELLS = 150_000_000
+MOST_CELLS = 40_000_000
 
 
 def by_local_integrals(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
@@ -152,7 +152,7 @@ def by_grid(level: _Level) -> Evidence | None:
             break
         value = float(logsumexp(level(centre + nodes @ root.T) + log_weight)) + shift
         error, before = abs(value - before), value
-        if error < 1e-4:
+        if error < 5e-4:
             break
     if not math.isfinite(value) or not error < 0.02:
         return None

@@ -101,7 +101,7 @@ class Network:
 
     def start(self, table: Tensor) -> Tensor:
         """The affine start, seeded hidden layers, a silent last layer."""
-        if not self.family.discrete:
+        if self.family.gaussian:
             unit = torch.ones_like(self.unit)
             unit[..., 0] = table[..., 0].std(0, correction=0) + table[..., 1].exp().mean(0)
             self.unit = unit

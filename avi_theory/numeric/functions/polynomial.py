@@ -18,7 +18,7 @@ MAX_MONOMIALS = 5000
 
 def _mean_width(family: Family) -> int:
     """How many of a factor's parameters are its location: one mean, or all logits."""
-    return family.width if family.discrete else 1
+    return 1 if family.gaussian else family.width
 
 
 class Polynomial:

@@ -34,6 +34,7 @@ from avi_theory.numeric.lowering.values import (
     Marginals,
     Values,
     Where,
+    log_symbol,
     mean_symbol,
     variance_symbol,
 )
@@ -191,7 +192,7 @@ def _slopes(families: Mapping[str, Family], where: Where) -> list[ExpectedFactor
     found = []
     for f in families.values():
         u = Symbol("_u", real=True)
-        if f.discrete or log_slope(f, u) == 0:
+        if not f.gaussian or log_slope(f, u) == 0:
             continue
         place = Place(u, f.name, np.arange(f.points), None, int(f.vector))
         e = log_slope(f, u)
@@ -302,6 +303,9 @@ def _assemble(
     renamed, places = signed(places)
     e = substituted(expression, families, renamed)
     latents = {p.symbol: _latent(p) for p in places if p.positions is not None}
+    for s, family in families.items():
+        if family.kind == "Dirichlet":
+            latents |= _simplex(latents[s])
     for s in sums:
         if s.latent is not None:
             latents[s.latent.symbol] = s.latent
@@ -309,12 +313,19 @@ def _assemble(
     ranks = {p.symbol: p.rank for p in places if p.values is not None}
     for p in places:
         if p.positions is not None:
-            ranks |= dict.fromkeys(
-                (p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol)), p.rank
-            )
+            logs = log_symbol(p.symbol)
+            own = (p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol))
+            ranks |= dict.fromkeys((*own, logs, mean_symbol(logs)), p.rank)
     derivation = Expectation(latents, span=_span(values, ranks))
     derived = simplify(derivation.derive(e))
     expected = derivation.of(derived)
+    if any(i.sampled for i in derivation.integrals.values()) and any(
+        f.kind == "Dirichlet" for f in families.values()
+    ):
+        raise InputError(
+            f"{text} uses a point of a simplex in a way that has no closed-form mean, which is "
+            "not measured. Its entries and their logarithms may enter linearly."
+        )
     random = {x for v in latents.values() for x in _symbols(v)}
     random |= {i.symbol for i in derivation.integrals.values()}
     constant, varying = _split(expected, random, bool(weights))
@@ -381,6 +392,15 @@ def _latent(p: Place) -> Latent:
     return Latent(
         p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol), roots, separate=separate
     )
+
+
+def _simplex(point: Latent) -> dict[Symbol, Latent]:
+    """A Dirichlet point and its logarithm: means alone are known, so only linear terms are."""
+    logs = log_symbol(point.symbol)
+    return {
+        s: Latent(s, mean_symbol(s), sympy.nan, point.roots, gaussian=False)
+        for s in (point.symbol, logs)
+    }
 
 
 def _symbols(latent: Latent) -> set[Symbol]:

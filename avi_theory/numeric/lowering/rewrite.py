@@ -10,6 +10,7 @@ from sympy import Expr, Symbol
 
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.lowering.places import Place
+from avi_theory.numeric.lowering.values import log_symbol
 from avi_theory.spec import terms
 
 
@@ -88,5 +89,20 @@ def substituted(
 ) -> Expr:
     """The expression in Gaussian latents and signed known symbols, logarithms split."""
     e = e.xreplace(dict(renamed))
-    mapped = {s: transform(f, s) for s, f in latents.items() if f.kind != "Normal"}
+    for s, f in latents.items():
+        if f.kind == "Dirichlet":
+            e = in_logarithms(e, s)
+    curved = ("LogNormal", "LogitNormal")
+    mapped = {s: transform(f, s) for s, f in latents.items() if f.kind in curved}
     return simplify(e.subs(mapped) if mapped else e)
+
+
+def in_logarithms(e: Expr, s: Symbol) -> Expr:
+    """log of a simplex point, whole or at one coordinate, as a symbol with its own mean."""
+    e = e.xreplace({sympy.log(s): log_symbol(s)})
+
+    def coordinate(a: Expr) -> bool:
+        inner = a.args[0] if isinstance(a, sympy.log) else None
+        return isinstance(inner, terms.pick) and inner.args[0] == s
+
+    return e.replace(coordinate, lambda a: terms.pick(log_symbol(s), a.args[0].args[1]))

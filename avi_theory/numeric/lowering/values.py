@@ -43,6 +43,11 @@ def variance_symbol(s: Symbol) -> Symbol:
     return Symbol(f"{s.name}_v", positive=True)
 
 
+def log_symbol(s: Symbol) -> Symbol:
+    """The symbol of the logarithm of a point of a simplex, which has a mean of its own."""
+    return Symbol(f"{s.name}_l", real=True)
+
+
 class Gather:
     """Rows of a table at positions: a slice where they are consecutive or all the same."""
 
@@ -94,18 +99,27 @@ class Values:
         env = dict(self.known)
         for s, (name, gather) in self.latent.items():
             factors = q[name]
-            assert factors.mean is not None and factors.log_sd is not None
+            assert factors.mean is not None
             if mean_symbol(s) in wanted:
                 env[mean_symbol(s)] = gather(factors.mean)
+            if factors.expected_log is not None:
+                env[mean_symbol(log_symbol(s))] = gather(factors.expected_log)
+                continue
+            assert factors.log_sd is not None
             if variance_symbol(s) in wanted:
                 env[variance_symbol(s)] = torch.exp(2 * gather(factors.log_sd))
         return env
 
     def samples(self, values: Mapping[str, Tensor], wanted: Iterable[Symbol]) -> Environment:
-        """Known values, and latents from tables ``[S, P]`` of values before the transform."""
+        """Known values, and latents from tables ``[S, P]`` of values before the transform.
+
+        Points of a simplex are themselves; their logarithms come with them.
+        """
         wanted = set(wanted)
         env = dict(self.known)
         for s, (name, gather) in self.latent.items():
             if s in wanted:
                 env[s] = gather(values[name], 1)
+            if log_symbol(s) in wanted:
+                env[log_symbol(s)] = gather(values[name], 1).log()
         return env
