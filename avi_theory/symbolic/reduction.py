@@ -9,6 +9,8 @@ first mean does not depend on x at all.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy
 from sympy import Expr, Indexed, Symbol
 
@@ -73,14 +75,15 @@ def _curvature(components: Components, place: Place, u: Expr, v: Expr) -> Expr |
     targets = (u,) if u == v else (u, v)
     total: Expr = sympy.Integer(0)
     for instance in components.tester.finder.holding(place, *targets):
-        part = _second(components, instance, u, v)
+        part = second_derivative(components, instance, u, v)
         if part is None:
             return None
         total += part
     return sympy.expand(total)
 
 
-def _second(components: Components, instance: Instance, u: Expr, v: Expr) -> Expr | None:
+def second_derivative(components: Components, instance: Instance, u: Expr, v: Expr) -> Expr | None:
+    """∂²/∂u∂v of one factor; None unless it is a plain constant."""
     expr = instance.expr
     if instance.inner or expr.has(
         sympy.Abs, terms.where_positive, terms.maximum, terms.minimum, terms.total, terms.vector
@@ -88,15 +91,7 @@ def _second(components: Components, instance: Instance, u: Expr, v: Expr) -> Exp
         return None
     if any(terms.name_of(a).startswith("missing·") for a in expr.atoms(Indexed)):
         return None
-    # Fixed names, so that sympy's cache knows the derivatives of equal shapes; no user's name has a
-    # middle dot.
-    names = {a: Symbol(f"·{k}", real=True) for k, a in enumerate(_ordered(expr, u, v))}
-    first, second = names[u], names[v]
-    parts = [
-        p for p in sympy.Add.make_args(expr.xreplace(names)) if {first, second} <= p.free_symbols
-    ]
-    curve = sympy.expand(sympy.Add(*parts).diff(first).diff(second))
-    curve = curve.xreplace({symbol: atom for atom, symbol in names.items()})
+    curve = _mixed(expr, *sorted((u, v), key=str))
     for atom in (*curve.atoms(Indexed), *curve.free_symbols):
         if components.structure.role(atom) in {"local", "observed", "global"}:
             return None
@@ -107,6 +102,14 @@ def _second(components: Components, instance: Instance, u: Expr, v: Expr) -> Exp
     return curve
 
 
-def _ordered(expr: Expr, *more: Expr) -> list[Expr]:
-    """The references of an expression and some more, in an order that only their text decides."""
-    return sorted({*expr.atoms(Indexed), *more}, key=str)
+@lru_cache(maxsize=4096)
+def _mixed(expr: Expr, u: Expr, v: Expr) -> Expr:
+    """∂²expr/∂u∂v, expanded.  Symbols differentiate faster than references."""
+    atoms = sorted({*expr.atoms(Indexed), u, v}, key=str)
+    names = {a: Symbol(f"·{k}") for k, a in enumerate(atoms)}
+    first, second = names[u], names[v]
+    parts = [
+        p for p in sympy.Add.make_args(expr.xreplace(names)) if {first, second} <= p.free_symbols
+    ]
+    curve = sympy.expand(sympy.Add(*parts).diff(first).diff(second))
+    return curve.xreplace({symbol: atom for atom, symbol in names.items()})
