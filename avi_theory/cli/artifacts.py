@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 FORMATS = ("svg", "pdf", "png")
 
 
-def keep(result: Result, folder: Path, stem: str, title: str) -> list[Path]:
+def keep(
+    result: Result, folder: Path, stem: str, title: str, steps: tuple[str, ...] = ()
+) -> list[Path]:
     """Write a result as JSON, as a self-contained page, and as every figure that draws it.
 
     Args:
@@ -22,6 +24,7 @@ def keep(result: Result, folder: Path, stem: str, title: str) -> list[Path]:
         folder: made sure of before the work began.
         stem: of the file names, such as ``eight_schools.compare``.
         title: of the page.
+        steps: a derivation for the page, sentence by sentence.
     """
     from avi_theory.figures import fitting, render
     from avi_theory.report import page
@@ -32,5 +35,5 @@ def keep(result: Result, folder: Path, stem: str, title: str) -> list[Path]:
         pictures = {form: render(figure, result, form) for form in FORMATS}
         contents |= {f"{stem}.{figure.name}.{form}": x for form, x in pictures.items()}
         drawn.append((figure.caption, pictures["svg"].decode()))
-    contents[f"{stem}.html"] = page(title, result, drawn).encode()
+    contents[f"{stem}.html"] = page(title, result, drawn, steps).encode()
     return write(folder, contents)

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from avi_theory.conditions.advice import advice
 from avi_theory.conditions.context import Context
 from avi_theory.conditions.covariates import no_covariates
+from avi_theory.conditions.derivation import steps
 from avi_theory.conditions.forms import identical_forms
 from avi_theory.conditions.own_data import own_data
 from avi_theory.conditions.plates import single_plate
 from avi_theory.conditions.position import no_position
 from avi_theory.conditions.selectors import no_selectors
 from avi_theory.conditions.separable import separable
-from avi_theory.conditions.words import proof, reasons, steps
+from avi_theory.conditions.words import proof, reasons
 from avi_theory.results.report import Condition, LocalReport, OptimalFactor, Report, Witness
 from avi_theory.spec.model import Model
 from avi_theory.symbolic.analysis import Analysis, LocalVerdict, analyse
@@ -73,17 +74,18 @@ def check(model: Model, *, witness: bool = True) -> Report:
         found = search.run()
         if found is None:
             lines = (*lines, search.silence)
+    locals_ = {name: _local(analysis, v) for name, v in analysis.locals.items()}
     return Report(
         model=model.name,
         closes=analysis.closes,  # type: ignore[arg-type]
         simple_hierarchical=simple and bool(analysis.locals),
         unit=analysis.unit,
-        locals={name: _local(analysis, v) for name, v in analysis.locals.items()},
+        locals=locals_,
         conditions=judged,
         evidence=analysis.evidence,  # type: ignore[arg-type]
         witness=found,
         advice=lines,
-        steps=steps(analysis),
+        steps=steps(analysis, {k: v.optimal_factor for k, v in locals_.items()}),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.analysis import Analysis, LocalVerdict
+from avi_theory.symbolic.components import references
 from avi_theory.symbolic.entries import Input, reference_text
 
 
@@ -19,8 +20,9 @@ def reasons(analysis: Analysis, verdict: LocalVerdict) -> tuple[str, ...]:
         rest = [e.text for e in verdict.needed if e.text not in own]
         if own and rest:
             enters = "enters" if len(rest) == 1 else "enter"
+            suffice = "does not suffice" if len(own) == 1 else "do not suffice"
             lines.append(
-                f"{' and '.join(own)} alone does not suffice, because {' and '.join(rest)} "
+                f"{' and '.join(own)} alone {suffice}, because {' and '.join(rest)} "
                 f"{enters} the optimal factor of {_name(analysis, verdict)}"
             )
     return tuple(dict.fromkeys(lines))
@@ -35,7 +37,7 @@ def _attached(verdict: LocalVerdict, entry: Input) -> bool:
 
 
 def _reason(analysis: Analysis, verdict: LocalVerdict, entry: Input) -> str:
-    texts = list(_statements(analysis, entry))
+    texts = list(_statements(analysis, verdict, entry))
     where = f" through '{texts[0]}'" if texts else ""
     kind = {
         "observed": "is observed and informs",
@@ -45,8 +47,13 @@ def _reason(analysis: Analysis, verdict: LocalVerdict, entry: Input) -> str:
     return f"{entry.text} {kind} {_name(analysis, verdict)}{where}"
 
 
-def _statements(analysis: Analysis, entry: Input) -> Iterator[str]:
+def _statements(analysis: Analysis, verdict: LocalVerdict, entry: Input) -> Iterator[str]:
     name = terms.name_of(entry.atom)
+    if verdict.component is not None:
+        site, place = analysis.components.site(verdict.component.root)
+        for instance in analysis.tester.finder.holding(place, site):
+            if entry.atom in references(instance):
+                yield analysis.structure.terms[instance.term].text
     for term in analysis.structure.terms:
         if any(terms.name_of(a) == name for a in term.references) and term.variable != name:
             yield term.text
@@ -89,36 +96,3 @@ def proof(analysis: Analysis, verdict: LocalVerdict) -> str:
         f"given q0 the ELBO is A(q0) plus one term L(nu; q0, w) per unit, with w = {inputs}: "
         f"L = E_q[log {'; log '.join(texts)}] + entropy of q({target})"
     )
-
-
-def steps(analysis: Analysis) -> tuple[str, ...]:
-    """The derivation, one sentence a step."""
-    lines = [
-        "Write log p as a sum of factors, one per statement and index point.",
-        "Put each local at an unnamed interior point and keep the factors that hold it.",
-    ]
-    for verdict in analysis.locals.values():
-        name = _name(analysis, verdict)
-        if verdict.component is None:
-            lines.append(f"{name}: stuck at {verdict.stuck}; nothing is claimed.")
-            continue
-        atom, place = analysis.components.site(verdict.component.root)
-        holding = analysis.tester.finder.holding(place, atom)
-        texts = dict.fromkeys(analysis.structure.terms[i.term].text for i in holding)
-        lines.append(f"{name} is held by {'; '.join(texts)}.")
-        tied = ", ".join(verdict.interacts_with)
-        lines.append(
-            f"{name} interacts with {tied} (a mixed difference that does not vanish)." if tied
-            else f"{name} interacts with no other local: every mixed difference vanishes."
-        )  # fmt: skip
-        component = verdict.component
-        if component.grows:
-            lines.append(f"No index is kept along these ties: the component of {name} grows.")
-        elif component.several:
-            lines.append(f"Every tie keeps [{','.join(verdict.unit)}]: the component stays inside.")
-        else:
-            lines.append(f"The component of {name} lies at one index point.")
-        lines.append(f"What informs it: {', '.join(verdict.inputs) or 'nothing'}.")
-        lines.append(f"Hence {name}: {verdict.closes}.")
-    lines.append(f"The model: {analysis.closes}, the worst of its locals.")
-    return tuple(lines)

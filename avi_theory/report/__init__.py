@@ -73,8 +73,20 @@ def html(result: Result) -> str:
     return fragment(view(result))
 
 
-def page(title: str, result: Result, figures: Sequence[tuple[str, str]] = ()) -> str:
-    """A result as one self-contained HTML page; figures are pairs of a caption and an SVG."""
+def page(
+    title: str,
+    result: Result,
+    figures: Sequence[tuple[str, str]] = (),
+    steps: tuple[str, ...] = (),
+) -> str:
+    """A result as one self-contained HTML page.
+
+    Args:
+        title: of the page.
+        result: what it shows.
+        figures: pairs of a caption and an SVG.
+        steps: a derivation to add, sentence by sentence.
+    """
     from avi_theory.report.hypertext import page as render
 
-    return render(title, view(result), figures)
+    return render(title, [*view(result), *([check.explanation(steps)] if steps else [])], figures)

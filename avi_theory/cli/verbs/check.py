@@ -37,8 +37,9 @@ def check(
     from avi_theory.pipeline import check as decide
 
     report = decide(question, witness=not no_witness)
+    steps = report.steps if explain else ()
     if folder:
         from avi_theory.cli.artifacts import keep
 
-        keep(report, folder, f"{report.model}.check", f"{report.model}: check")
-    return Answer(report, as_json, steps=report.steps if explain else ())
+        keep(report, folder, f"{report.model}.check", f"{report.model}: check", steps)
+    return Answer(report, as_json, steps=steps)
