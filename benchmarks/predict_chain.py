@@ -1,6 +1,6 @@
-"""Time and memory of `predict` against the length of a chain; prints the fitted exponent.
+"""Time and memory of `predict` against size: a chain of length T, and N exchangeable units.
 
-Each length runs in a process of its own, so that peak memory is that length's.
+Each size runs in a process of its own, so that peak memory is that size's.
 """
 
 from __future__ import annotations
@@ -11,37 +11,52 @@ import sys
 
 import numpy as np
 
-LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
-ONE = """
-import json, resource, sys, time
-from avi_theory import Model, predict
-model = Model('''
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+CHAIN = """
 index t = 1:T
 local z[1] ~ Normal(0, 1/sqrt(1 - 0.9**2))
 local z[t] ~ Normal(0.9*z[t-1], 1) for t in 2:T
 observed x[t] ~ Normal(z[t], 1)
-''')
-predict(model.with_values(T=100), window=1, function="affine")
+"""
+UNITS = """
+index n = 1:N
+global theta ~ Normal(0, 1)
+local z[n] ~ Normal(theta, 1)
+observed x[n] ~ Normal(z[n], 1)
+"""
+CASES = (
+    ("a chain, window 1, affine", "T", CHAIN, {"window": 1, "function": "affine"}),
+    ("units with a global, constant", "N", UNITS, {"inputs": [], "function": "constant"}),
+)
+ONE = """
+import json, resource, sys, time
+from avi_theory import Model, predict
+text, letter, size, options = json.loads(sys.argv[1])
+model = Model(text)
+predict(model.with_values(**{letter: 100}), **options)
 start = time.perf_counter()
-found = predict(model.with_values(T=int(sys.argv[1])), window=1, function="affine")
+found = predict(model.with_values(**{letter: size}), **options)
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps([seconds, peak, found.gap_per_latent, found.limit_per_latent]))
+print(json.dumps([seconds, peak, found.gap_per_latent]))
 """
 
 
 def main() -> None:
-    print(f"{'T':>9} {'seconds':>9} {'GiB':>6} {'gap per latent':>15} {'limit':>12}")
-    seconds = []
-    for length in LENGTHS:
-        run = subprocess.run(
-            [sys.executable, "-c", ONE, str(length)], capture_output=True, text=True, check=True
-        )
-        took, peak, gap, limit = json.loads(run.stdout)
-        seconds.append(took)
-        print(f"{length:>9} {took:>9.2f} {peak:>6.2f} {gap:>15.9f} {limit:>12.9f}")
-    tail = np.polyfit(np.log(LENGTHS[1:]), np.log(seconds[1:]), 1)[0]
-    print(f"time grows like T^{tail:.2f} from T={LENGTHS[1]:,} on")
+    for title, letter, text, options in CASES:
+        print(title)
+        print(f"{letter:>9} {'seconds':>9} {'GiB':>6} {'gap per latent':>15}")
+        seconds = []
+        for size in SIZES:
+            question = json.dumps([text, letter, size, options])
+            run = subprocess.run(
+                [sys.executable, "-c", ONE, question], capture_output=True, text=True, check=True
+            )
+            took, peak, gap = json.loads(run.stdout)
+            seconds.append(took)
+            print(f"{size:>9} {took:>9.2f} {peak:>6.2f} {gap:>15.9f}", flush=True)
+        tail = np.polyfit(np.log(SIZES[1:]), np.log(seconds[1:]), 1)[0]
+        print(f"time grows like {letter}^{tail:.2f} from {letter}={SIZES[1]:,} on\n", flush=True)
 
 
 if __name__ == "__main__":

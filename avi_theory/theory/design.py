@@ -18,7 +18,7 @@ from avi_theory.errors import InputError
 from avi_theory.spec.bound import Bound
 from avi_theory.theory.features import Columns, tie_groups
 from avi_theory.theory.forms import Matrix
-from avi_theory.theory.question import FunctionClass
+from avi_theory.theory.functions import FunctionClass
 
 MOST_FEATURES = 3000
 

@@ -12,15 +12,14 @@ from avi_theory.spec.inputs import for_locals
 from avi_theory.spec.inputs import window as window_inputs
 from avi_theory.theory.closed_forms import CLOSED_FORMS
 from avi_theory.theory.discrete import Optimum
+from avi_theory.theory.functions import FunctionClass, unknown
 from avi_theory.theory.gaussian import Posterior
 from avi_theory.theory.question import (
     REGIMES,
     SHARINGS,
     Answer,
-    FunctionClass,
     Question,
     Verdict,
-    unknown,
 )
 
 
@@ -139,7 +138,7 @@ def _answer(question: Question) -> Answer:
         if not reason:
             return form.apply(question)
         reasons.append((form, reason))
-    wanted = {"dataset": "GaussianDataset", "population": "GaussianPopulation",
+    wanted = {"dataset": "QuadratureDataset", "population": "GaussianPopulation",
               "reuse": "GaussianReuse"}[question.regime]  # fmt: skip
     if all(v.support in {"binary", "categories"} for v in question.bound.model.locals):
         wanted = "DiscreteTables"

@@ -2,74 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from avi_theory.errors import InputError, nearest
 from avi_theory.results.prediction import Kind, Regime
 from avi_theory.spec import inputs as spec_inputs
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import Input
 from avi_theory.theory.discrete import NotDiscrete, Optimum, optimum
 from avi_theory.theory.forms import NotQuadratic
+from avi_theory.theory.functions import FunctionClass
 from avi_theory.theory.gaussian import Joint, Posterior, joint, posterior
+from avi_theory.theory.quadrature import (
+    NotConverged,
+    NotIntegrable,
+    Objective,
+    Reached,
+    best_free,
+    objective,
+)
 
 REGIMES: tuple[Regime, ...] = ("dataset", "population", "reuse")
 SHARINGS = ("shared", "per-position")
-FUNCTIONS = ("any", "constant", "affine", "polynomial:D")
-HIGHEST_DEGREE = 20
-
-
-@dataclass(frozen=True)
-class FunctionClass:
-    """A class of inference functions: all, or polynomials of total degree at most `degree`.
-
-    Attributes:
-        text: as the contract writes it.
-        degree: of the mean; None for all functions.  The scale is a shared constant then.
-    """
-
-    text: str
-    degree: int | None
-
-    @classmethod
-    def parse(cls, text: str) -> FunctionClass:
-        """Read ``any``, ``constant``, ``affine`` or ``polynomial:D``.
-
-        Raises:
-            InputError: anything else; names the nearest.
-
-        Example:
-            >>> FunctionClass.parse("polynomial:3").degree
-            3
-        """
-        plain = str(text).strip().lower()
-        simple: dict[str, int | None] = {"any": None, "constant": 0, "affine": 1}
-        if plain in simple:
-            return cls(plain, simple[plain])
-        match = re.fullmatch(r"polynomial:(\d+)", plain)
-        if match and int(match[1]) <= HIGHEST_DEGREE:
-            return cls(plain, int(match[1]))
-        if plain.startswith("polynomial"):
-            raise InputError(
-                f"The function {text!r} needs its degree, from 0 to {HIGHEST_DEGREE}. "
-                "Write for example polynomial:3."
-            )
-        raise unknown("function", text, FUNCTIONS)
-
-
-def unknown(what: str, found: object, legal: Sequence[str]) -> InputError:
-    """The error for an option outside its legal values, with the nearest."""
-    hint = nearest(str(found), legal)
-    listed = ", ".join(legal)
-    return InputError(
-        f"The {what} {str(found)!r} is not known to predict. {hint} It is one of {listed}."
-    )
 
 
 @dataclass(frozen=True)
@@ -151,6 +109,15 @@ class Question:
         try:
             return optimum(self.bound, population=self.regime != "dataset")
         except NotDiscrete as e:
+            return str(e)
+
+    @cached_property
+    def mean_field(self) -> tuple[Objective, Reached] | str:
+        """The ELBO on the data by quadrature and F-VI's optimum, or why there is none."""
+        try:
+            target = objective(self.bound)
+            return target, best_free(target)
+        except (NotIntegrable, NotConverged) as e:
             return str(e)
 
     def theta(self, improper_at: float | None = None) -> np.ndarray | str:

@@ -5,6 +5,7 @@ from avi_theory.theory.closed_forms.discrete import DiscreteTables
 from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
 from avi_theory.theory.closed_forms.population import GaussianPopulation, ZeroAtAnyTheta
 from avi_theory.theory.closed_forms.protocol import ClosedForm
+from avi_theory.theory.closed_forms.quadrature import QuadratureDataset
 from avi_theory.theory.closed_forms.reuse import GaussianReuse
 from avi_theory.theory.closed_forms.separable import Separable
 
@@ -14,6 +15,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     Interpolation(),
     DiscreteTables(),
     GaussianDataset(),
+    QuadratureDataset(),
     GaussianPopulation(),
     ZeroAtAnyTheta(),
     GaussianReuse(),

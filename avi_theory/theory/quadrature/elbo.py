@@ -1,0 +1,213 @@
+r"""The ELBO of a continuous model under Normal and LogNormal factors, with its gradient.
+
+.. math:: \mathrm{ELBO}(m, s) = \sum_f E\big[e_f(T(m + s\,\xi))\big] + \sum_n H[q_n],
+    \qquad \xi \sim N(0, I)
+
+T is the identity for a real latent and exp for a positive one.  Each additive term is integrated by
+Gauss–Hermite quadrature over the few latents that it holds: exactly where it is a polynomial in
+them, else with many nodes; the gradient is that of the discretised sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+from sympy import Expr, Symbol
+
+from avi_theory.spec import terms
+from avi_theory.spec.bound import Bound
+from avi_theory.spec.factors import GroundFactor, Slot
+from avi_theory.spec.grounding import ground
+from avi_theory.theory.quadratic import Layout
+from avi_theory.theory.quadrature.smooth import rough_part
+
+NODES = {1: 40, 2: 24, 3: 14}
+"""Nodes for each latent in which a term is no polynomial, by their number."""
+MOST_POINTS = 400_000
+"""Quadrature points of all terms together."""
+ENTROPY = 0.5 * (1 + np.log(2 * np.pi))
+
+
+class NotIntegrable(Exception):
+    """Why the ELBO cannot be integrated here."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """One additive term at all its instances.
+
+    Attributes:
+        value: the compiled term; slopes: its derivatives in its latents.
+        latents: coordinates of the latents, ``[I]`` each.
+        known: values of everything else, ``[I, 1]`` or scalars.
+        nodes: ξ of each latent over the grid, ``[G]`` each; weights: ``[G]``.
+        expression, symbols: as they were compiled, the latents' symbols first.
+    """
+
+    value: Callable[..., np.ndarray]
+    slopes: tuple[Callable[..., np.ndarray], ...]
+    latents: tuple[np.ndarray, ...]
+    known: tuple[np.ndarray, ...]
+    nodes: tuple[np.ndarray, ...]
+    weights: np.ndarray
+    expression: Expr
+    symbols: tuple[Symbol, ...]
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The ELBO as a function of all factors' means and log scales.
+
+    Attributes:
+        layout: scalar coordinates of globals, then locals.
+        positive: which coordinates have LogNormal factors.
+        terms: of the log density.
+    """
+
+    layout: Layout
+    positive: np.ndarray
+    terms: tuple[Term, ...]
+
+    @property
+    def globals(self) -> int:
+        """The number of global coordinates."""
+        bound = self.layout.bound
+        return sum(bound.tables[v.name].size for v in bound.model.globals)
+
+    def __call__(self, mean: np.ndarray, level: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """The ELBO in nats and its derivatives in means and log scales.
+
+        Args:
+            mean: of the Gaussian before its transform, ``[n]``.
+            level: its log standard deviation, ``[n]``.
+        """
+        scale = np.exp(level)
+        total = float(level.sum() + mean[self.positive].sum() + ENTROPY * len(mean))
+        by_mean = self.positive.astype(float)
+        by_level = np.ones(len(mean))
+        for t in self.terms:
+            values, chains, stretches = [], [], []
+            for at, xi in zip(t.latents, t.nodes, strict=True):
+                stretch = scale[at][:, None] * xi
+                z = mean[at][:, None] + stretch
+                log_normal = self.positive[at][:1].any()
+                z = np.exp(z) if log_normal else z
+                values.append(z)
+                chains.append(z if log_normal else 1.0)
+                stretches.append(stretch)
+            shape = (t.count, len(t.weights))
+            total += float((np.broadcast_to(t.value(*values, *t.known), shape) @ t.weights).sum())
+            for at, slope, chain, stretch in zip(
+                t.latents, t.slopes, chains, stretches, strict=True
+            ):
+                change = np.broadcast_to(slope(*values, *t.known) * chain, shape)
+                np.add.at(by_mean, at, change @ t.weights)
+                np.add.at(by_level, at, (change * stretch) @ t.weights)
+        return total, by_mean, by_level
+
+
+def objective(bound: Bound, *, finer: bool = False) -> Objective:
+    """The ELBO at the bound data.
+
+    Args:
+        bound: the model with its data.
+        finer: half as many nodes again, to see whether the quadrature has settled.
+
+    Raises:
+        NotIntegrable: a latent that is neither real nor positive, or vector-valued; a term with a
+            kink, a pole, or too many latents.
+    """
+    model = bound.model
+    latents = [*model.globals, *model.locals]
+    for v in latents:
+        if v.dim is not None:
+            raise NotIntegrable(f"{v} is a vector")
+        if v.support not in {"real", "positive"}:
+            raise NotIntegrable(f"the values of {v} are neither real nor positive, but {v.support}")
+    layout = Layout.of(bound, latents)
+    positive = np.zeros(layout.size, bool)
+    for v in latents:
+        positive[layout.block(v.name)] = v.support == "positive"
+    found = [t for f in ground(bound).factors for t in _terms(f, layout, finer)]
+    points = sum(t.count * len(t.weights) for t in found)
+    if points > MOST_POINTS * (8 if finer else 1):
+        raise NotIntegrable(f"its quadrature has {points:,} points, more than {MOST_POINTS:,}")
+    return Objective(layout, positive, tuple(found))
+
+
+def _terms(f: GroundFactor, layout: Layout, finer: bool) -> Iterator[Term]:
+    if f.sums or f.kernel is not None or terms.network_calls(f.expression):
+        raise NotIntegrable(f"'{f.source.text}' is no plain expression of single latents")
+    for s in f.slots:
+        if s.selectors or s.vector or np.ndim(np.asarray(s.positions)) > 1:
+            raise NotIntegrable(f"'{f.source.text}' uses rows or vectors of {s.name}")
+    slots = {s.symbol: s for s in f.slots}
+    latent = [s for s in f.slots if s.latent]
+    variables = layout.bound.model.variables
+    positive = {s.symbol for s in latent if variables[s.name].support == "positive"}
+    positive |= {k for k, s in slots.items() if not s.latent and np.all(np.asarray(s.values) > 0)}
+    expression = sympy.expand_log(f.expression) if positive else f.expression
+    constant: Expr = sympy.Integer(0)
+    for e in sympy.Add.make_args(expression):
+        own = [s for s in latent if s.symbol in e.free_symbols]
+        if not own:
+            constant += e
+            continue
+        rough = rough_part(e, {s.symbol for s in own}, positive)
+        if rough is not None:
+            raise NotIntegrable(
+                f"'{f.source.text}' has a part that may have a kink or a pole in its latents"
+            )
+        yield _term(e, own, slots, f.count, layout, finer)
+    if constant != 0:
+        yield _term(constant, [], slots, f.count, layout, finer)
+
+
+def _term(
+    e: Expr, own: list[Slot], slots: dict[Symbol, Slot], count: int, layout: Layout, finer: bool
+) -> Term:
+    others = [s for k, s in slots.items() if k in e.free_symbols and not s.latent]
+    symbols = (*(s.symbol for s in own), *(s.symbol for s in others))
+    sizes = _nodes(e, own, layout, finer)
+    rules = [np.polynomial.hermite_e.hermegauss(n) for n in sizes]
+    grid = [g.ravel() for g in np.meshgrid(*(r[0] for r in rules), indexing="ij")]
+    weights = np.ones(1)
+    for _, w in rules:
+        weights = np.multiply.outer(weights, w / w.sum()).ravel()
+    latents = tuple(
+        np.broadcast_to(np.asarray(s.positions), (count,)) + layout.offsets[s.name] for s in own
+    )
+    known = []
+    for s in others:
+        values = np.asarray(s.values, float)
+        known.append(np.broadcast_to(values, (count,))[:, None])
+    return Term(
+        _compiled(e, symbols), tuple(_compiled(sympy.diff(e, s.symbol), symbols) for s in own),
+        latents, tuple(known), tuple(grid), weights, e, symbols, count,
+    )  # fmt: skip
+
+
+def _nodes(e: Expr, own: list[Slot], layout: Layout, finer: bool) -> list[int]:
+    """Nodes for each latent: as many as make a polynomial exact, else `NODES`."""
+    sizes: list[int] = []
+    variables = layout.bound.model.variables
+    for s in own:
+        real = variables[s.name].support == "real"
+        exact = real and e.is_polynomial(s.symbol)
+        sizes.append(int(sympy.degree(e, s.symbol)) // 2 + 1 if exact else 0)
+    hard = sizes.count(0)
+    if hard > max(NODES):
+        raise NotIntegrable(f"a term holds {hard} latents in which it is no polynomial")
+    many = NODES[hard] * (3 if finer else 2) // 2 if hard else 0
+    return [n or many for n in sizes]
+
+
+def _compiled(e: Expr, symbols: tuple[Symbol, ...]) -> Callable[..., np.ndarray]:
+    function: Callable[..., np.ndarray] = sympy.lambdify(
+        list(symbols), e, modules=[terms.numpy_functions(), "numpy"]
+    )
+    return function
