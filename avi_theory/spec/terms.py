@@ -46,7 +46,7 @@ def ref(name: str, *subscripts: Any) -> Expr:
 def name_of(atom: Expr) -> str:
     """The declared name behind a reference made by `ref`."""
     if isinstance(atom, Indexed):
-        return str(atom.base.label)
+        return str(atom.base.label.name)
     return str(atom)
 
 

@@ -10,8 +10,9 @@ from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Components, Node
+from avi_theory.symbolic.differences import sign
 from avi_theory.symbolic.entries import index_text
-from avi_theory.symbolic.instances import Instance, sign
+from avi_theory.symbolic.instances import Instance
 from avi_theory.symbolic.positions import suspects
 
 

@@ -16,6 +16,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.symbolic.differences import gap, sign
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.structure import WRITTEN_OUT, Row, Structure, Term, base_letter
 
@@ -84,43 +85,26 @@ def generic_site(structure: Structure, name: str) -> tuple[Expr, Place]:
     return terms.ref(name, *letters), place
 
 
-def sign(expr: Expr) -> int | None:
-    """The sign of a difference of positions with every size taken as large; None if open."""
-    expr = sympy.expand(expr)
-    if expr.is_number:
-        return int(sympy.sign(expr))
-    slopes = [
-        expr.coeff(s)
-        for s in sorted(expr.free_symbols | expr.atoms(Indexed), key=str)
-        if expr.coeff(s) != 0
-    ]
-    if slopes and all(s.is_number and s > 0 for s in slopes):
-        return 1
-    if slopes and all(s.is_number and s < 0 for s in slopes):
-        return -1
-    return None
-
-
 def inside(value: Expr, low: Expr, high: Expr, place: Place) -> bool:
     """Whether a position lies in a range; a generic letter is taken far from both ends.
 
     Raises:
         Stuck: the range covers an unknown part of the index set.
     """
-    if any((gap := sympy.expand(g)).is_number and gap < 0 for g in (value - low, high - value)):
+    if any(g.is_number and g < 0 for g in (gap(value, low), gap(high, value))):
         return False
     moving = [s for s in sorted(value.free_symbols, key=str) if s in place.generics]
     if not moving:
         if value.atoms(Indexed):
             return True
-        below, above = sign(value - low), sign(high - value)
+        below, above = sign(gap(value, low)), sign(gap(high, value))
         if below is None or above is None:
             raise Stuck(f"{low}:{high}", f"whether {value} lies in this range is open")
         return below >= 0 and above >= 0
     if value.atoms(Indexed):
         return True
     hull = place.generics[moving[0]]
-    before, after = low - hull.low, hull.high - high
+    before, after = gap(low, hull.low), gap(hull.high, high)
     begins = _reaches(before)
     ends = _reaches(after)
     if begins and ends:
@@ -130,7 +114,6 @@ def inside(value: Expr, low: Expr, high: Expr, place: Place) -> bool:
 
 def _reaches(missing: Expr) -> bool:
     """Whether a range that lacks this many points at one end still holds interior points."""
-    missing = sympy.expand(missing)
     if missing.is_number:
         return bool(missing <= WRITTEN_OUT)
     return sign(missing) == -1
@@ -160,7 +143,11 @@ class _Matching:
         left = self.reduce(left)
         free = [s for s in sorted(left.free_symbols, key=str) if s in self.open]
         if not free:
-            return sympy.expand(left - self.reduce(right)) == 0
+            right = self.reduce(right)
+            return left == right or gap(left, right) == 0
+        if left == free[-1]:
+            self.bind(free[-1], sympy.expand(right))
+            return True
         if isinstance(left, Indexed):
             self.wanted.append((left, right))
             return True

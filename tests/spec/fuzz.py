@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import random
+import resource
 import sys
 import time
 from collections.abc import Iterator
 
+from avi_theory.conditions import check
 from avi_theory.errors import ModelError
 from avi_theory.gallery import gallery_names, load
+from avi_theory.spec.model import Model
 from avi_theory.spec.notation import parse
 
 EVERYTHING = """
@@ -93,8 +96,13 @@ def _mutated(text: str, rng: random.Random, words: list[str]) -> str:
     return "\n".join(lines)
 
 
-def slowest(count: int, seed: int) -> tuple[int, float, str]:
-    """Parse mutated texts; only `ModelError` may escape.
+def slowest(count: int, seed: int, *, decide: bool = False) -> tuple[int, float, str]:
+    """Parse mutated texts, and check those that are models; only `ModelError` may escape.
+
+    Args:
+        count: texts.
+        seed: of the mutations.
+        decide: whether to run `check` (without a witness) on every model.
 
     Returns:
         How many texts were models, and the longest time in seconds with its text.
@@ -103,8 +111,10 @@ def slowest(count: int, seed: int) -> tuple[int, float, str]:
     for text in texts(count, seed):
         start = time.perf_counter()
         try:
-            parse(text)
+            model = Model(text) if decide else parse(text)
             read += 1
+            if isinstance(model, Model):
+                check(model, witness=False).to_dict()
         except ModelError:
             pass
         except BaseException as error:
@@ -116,8 +126,17 @@ def slowest(count: int, seed: int) -> tuple[int, float, str]:
     return read, worst, culprit
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Fuzz the parser and `check`: `python tests/spec/fuzz.py COUNT SEED`."""
     total = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    models, seconds, _ = slowest(total, seed)
-    sys.stdout.write(f"{total} texts, {models} of them models; slowest {seconds:.2f} s\n")
+    models, seconds, text = slowest(total, seed, decide=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(
+        f"{total} texts, {models} of them models and checked; slowest {seconds:.2f} s; "
+        f"peak memory {peak:.0f} MiB\nslowest text: {text!r}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -296,3 +296,9 @@ def test_nothing_but_model_errors_escapes() -> None:
     read, seconds, text = fuzz.slowest(2000, seed=1)
     assert read > 100
     assert seconds < 5, text
+
+
+def test_check_survives_every_model_that_parses() -> None:
+    read, seconds, text = fuzz.slowest(200, seed=2, decide=True)
+    assert read > 20
+    assert seconds < 5, text

@@ -1,0 +1,32 @@
+"""Differences of index positions, and their signs with every size taken as large."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sympy
+from sympy import Expr, Indexed
+
+
+@lru_cache(maxsize=4096)
+def gap(left: Expr, right: Expr) -> Expr:
+    """left − right, expanded."""
+    return sympy.expand(left - right)
+
+
+@lru_cache(maxsize=4096)
+def sign(expr: Expr) -> int | None:
+    """The sign of a difference of positions with every size taken as large; None if open."""
+    expr = sympy.expand(expr)
+    if expr.is_number:
+        return int(sympy.sign(expr))
+    slopes = [
+        expr.coeff(s)
+        for s in sorted(expr.free_symbols | expr.atoms(Indexed), key=str)
+        if expr.coeff(s) != 0
+    ]
+    if slopes and all(s.is_number and s > 0 for s in slopes):
+        return 1
+    if slopes and all(s.is_number and s < 0 for s in slopes):
+        return -1
+    return None
