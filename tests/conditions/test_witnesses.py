@@ -245,7 +245,7 @@ UNWITNESSED = {
     "topics, local words": "in time",
 }
 """What the advice says instead: an interval that depends on another latent has no factor, and
-with as few words as can be solved in time the optimum is uniform whatever the words are."""
+with local topics no attempt tells two optima apart in time."""
 
 TEXTS = {**{k: c.text for k, c in STRUCTURES.items() if c.closes == "no"}, **HARD}
 
