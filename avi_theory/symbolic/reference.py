@@ -39,7 +39,7 @@ def solve(
         small: the written-out model.
         data: value of every observation.
         starts: random starts where the optimum may not be unique.
-        until: a time (of `time.monotonic`) after which no further start is made.
+        until: a time (of `time.process_time`) after which no further start is made.
         stop: a time after which a run is given up.
 
     Raises:

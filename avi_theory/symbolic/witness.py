@@ -65,7 +65,7 @@ class Search:
     reasons: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.until = time.monotonic() + SECONDS
+        self.until = time.process_time() + SECONDS
 
     def run(self) -> Witness | None:
         """The first witness found."""
@@ -99,7 +99,7 @@ class Search:
     @property
     def late(self) -> bool:
         """Whether the time is over."""
-        return time.monotonic() > self.until
+        return time.process_time() > self.until
 
     def _of(self, verdict: LocalVerdict, absent: bool) -> Found | None:
         axis = _chain_axis(self.analysis, verdict)
@@ -160,7 +160,7 @@ class Search:
         return None
 
     def _solved(self, small: Small, data: Mapping[Expr, Any]) -> list[Optimum]:
-        now = time.monotonic()
+        now = time.process_time()
         return solve(
             small, data, starts=STARTS, until=now + (self.until - now) / 4, stop=self.until + SPARE
         )
