@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,23 +16,12 @@ from torch import Tensor
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.parameters import Parametrisation
 from avi_theory.numeric.settle import settle
-from avi_theory.numeric.solve import (
-    Options,
-    Problem,
-    Run,
-    Status,
-    gauss_newton,
-    newton,
-    quasi_newton,
-)
+from avi_theory.numeric.solve import Options, Run, Status, newton
 from avi_theory.numeric.solve.coordinate import coordinate_ascent
-from avi_theory.numeric.solve.gauss_newton import Block, Curvature, Gram
+from avi_theory.numeric.train import problem_of, train
 
 ROUNDS = 4
 SMALL = 600
-MOST_ROWS, ROWS_AT_ONCE = 700, 100
-NETWORK_TOLERANCE = 1e-5
-"""On the Euclidean gradient norm of a network's weights, in nats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +52,6 @@ class Fit:
     def exists(self) -> bool:
         """Whether the ELBO exists."""
         return self.run.status is not Status.non_integrable
-
-
-def problem_of(elbo: Elbo, parameters: Parametrisation) -> Problem:
-    """−ELBO as a function of a flat parameter vector, with the Fisher metric."""
-    return Problem(lambda p: -elbo(parameters.tables(p)), parameters.scales)
 
 
 def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
@@ -117,7 +101,7 @@ def fit(
         if ascend and any(f.discrete for f in elbo.families.values()):
             start = coordinate_ascent(elbo, start)
         p = parameters.start(start)
-        run = _solve(elbo, parameters, p, options)
+        run = _solve(elbo, parameters, p, start, options)
         for _ in range(ROUNDS):
             if not math.isfinite(run.value):
                 break
@@ -129,7 +113,7 @@ def fit(
             if finer is elbo:
                 break
             elbo = finer
-            run = _solve(elbo, parameters, run.parameters, options)
+            run = _solve(elbo, parameters, run.parameters, None, options)
         runs.append(run)
     best = min(runs, key=lambda r: r.value)
     finite = [r.value for r in runs if math.isfinite(r.value)]
@@ -152,49 +136,14 @@ def _without_value(run: Run) -> Run:
     )
 
 
-def _solve(elbo: Elbo, parameters: Parametrisation, p: Tensor, options: Options) -> Run:
-    problem = problem_of(elbo, parameters)
+def _solve(
+    elbo: Elbo,
+    parameters: Parametrisation,
+    p: Tensor,
+    target: Mapping[str, Tensor] | None,
+    options: Options,
+) -> Run:
+    """Newton's method for few or linear parameters; networks are fitted to the target first."""
     if parameters.smooth:
-        return newton(problem, p, options)
-    tolerance = max(options.tolerance, NETWORK_TOLERANCE)
-    if not parameters.curved:
-        longer = replace(options, tolerance=tolerance, iterations=10 * options.iterations)
-        return quasi_newton(problem, p, longer)
-    settings = replace(options, tolerance=tolerance, iterations=options.iterations // 2)
-    first = gauss_newton(problem, _curvature(elbo, parameters), p, settings)
-    if first.status in (Status.converged, Status.non_integrable):
-        return first
-    settings = replace(settings, iterations=3 * options.iterations)
-    then = quasi_newton(problem, first.parameters, settings, adam=0)
-    return replace(
-        then, iterations=first.iterations + then.iterations, trace=(*first.trace, *then.trace)
-    )
-
-
-def _curvature(elbo: Elbo, parameters: Parametrisation) -> Curvature:
-    """JᵀHJ with the ELBO's own Hessian in the tables, or the factors' Fisher information.
-
-    The first sees how latents and globals pull at each other, and is formed where the tables are
-    small; where it is not positive its eigenvalues are taken by size.
-    """
-    if parameters.rows > MOST_ROWS:
-        return parameters.curvature
-
-    def coupled(p: Tensor) -> list[Block]:
-        with torch.no_grad():
-            flat = torch.cat([t.reshape(-1) for t in parameters.tables(p).values()])
-        flat = flat.requires_grad_(True)
-        (g,) = torch.autograd.grad(-elbo(parameters.split(flat)), flat, create_graph=True)
-        identity = torch.eye(len(flat), dtype=flat.dtype, device=flat.device)
-        rows = [
-            torch.autograd.grad(
-                g, flat, part, retain_graph=True, is_grads_batched=True, materialize_grads=True
-            )[0]
-            for part in torch.split(identity, ROWS_AT_ONCE)
-        ]
-        hessian = torch.cat(rows)
-        values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.T))
-        values = values.abs().clamp_min(1e-8 * float(values.abs().max()))
-        return [Gram((values.sqrt() * vectors).T @ parameters.jacobian(p.detach()))]
-
-    return coupled
+        return newton(problem_of(elbo, parameters), p, options)
+    return train(elbo, parameters, p, target, options)

@@ -18,12 +18,13 @@ from avi_theory.errors import DataError, DeviceError, InputError, nearest
 from avi_theory.numeric.certificate import unique
 from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import log_evidence
-from avi_theory.numeric.fit import SMALL, Fit, fit, problem_of, starting_tables
+from avi_theory.numeric.fit import SMALL, Fit, fit, starting_tables
 from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.parameters import Amortized, Parametrisation, amortized, free
 from avi_theory.numeric.posterior import summarise
 from avi_theory.numeric.solve import Options, Status
+from avi_theory.numeric.train import problem_of
 from avi_theory.numeric.trained import Trained, held_out
 from avi_theory.results.measurement import AmortizedSolution, Measurement, Saved, Solution
 from avi_theory.spec.bound import Bound, bind
@@ -91,6 +92,11 @@ def measure(
         DataError: data that do not fit the model.
     """
     where = Where(device_named(device), dtype_named(dtype))
+    if model.networks:
+        raise InputError(
+            f"{model.name} has the network {next(iter(model.networks))!r}, whose weights this "
+            "version does not fit. check and show answer; write the density out to measure it."
+        )
     bound = data if isinstance(data, Bound) else bind(model, data)
     if not bound.has_data:
         raise DataError(
@@ -223,8 +229,13 @@ def _never_below(elbo: Elbo, fvi: Fit, avi: Fit, options: Options) -> tuple[Fit,
         return fvi, elbo
     again, elbo = fit(elbo, parameters, [avi.tables], options)
     better = again if again.run.value <= old else fvi
-    return Fit(
+    run = replace(
         better.run,
+        iterations=fvi.run.iterations + again.run.iterations,
+        trace=(*fvi.run.trace, *again.run.trace) if better is again else fvi.run.trace,
+    )
+    return Fit(
+        run,
         better.tables,
         fvi.seconds + again.seconds,
         fvi.starts + 1,
@@ -277,7 +288,7 @@ def _fields(
         "gradient_norm": _number(run.gradient_norm),
         "iterations": run.iterations,
         "seconds": found.seconds,
-        "message": " ".join(x for x in (run.status.message, found.note) if x),
+        "message": " ".join(x for x in (run.why or run.status.message, found.note) if x),
         "remaining": _number(run.remaining),
         "certified": converged and unique(elbo, parameters),
         "standard_error": _number(error) or 0.0,

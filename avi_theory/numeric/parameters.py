@@ -182,17 +182,17 @@ class Parametrisation:
         ]  # fmt: skip
         return all(f.size <= MOST_WEIGHTS and f.size * f.rows <= MOST_CELLS for f in networks)
 
-    def curvature(self, p: Tensor) -> list[Curved]:
+    def curvature(self, p: Tensor, metric: Mapping[str, Tensor] | None = None) -> list[Curved]:
         """JᵀFJ by block: of a network's Jacobian, a diagonal for all other parameters."""
         found: list[Curved] = []
         with torch.no_grad():
             tables, parts = self.tables(p), self._parts(p)
             for name, b in self.blocks.items():
-                metric = fisher(self.families[name], tables[name])
+                own = metric[name] if metric else fisher(self.families[name], tables[name])
                 if isinstance(b, Amortized) and isinstance(b.function, Network):
-                    found += b.curvature(parts[name], metric)
+                    found += b.curvature(parts[name], own)
                 else:
-                    found.append(Diagonal(b.scales(metric).clamp_min(1e-12)))
+                    found.append(Diagonal(b.scales(own).clamp_min(1e-12)))
         return found
 
     @property

@@ -1,6 +1,7 @@
 """The one bridge between sympy and torch: declared densities as expectations on tensors."""
 
-from avi_theory.numeric.lowering.factors import ExpectedFactor, expected_factors
+from avi_theory.numeric.lowering.expected import ExpectedFactor
+from avi_theory.numeric.lowering.factors import expected_factors
 from avi_theory.numeric.lowering.heads import Program
 from avi_theory.numeric.lowering.hessian import second_derivatives
 from avi_theory.numeric.lowering.values import Marginals, Where

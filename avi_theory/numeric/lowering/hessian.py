@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import sympy
 
-from avi_theory.numeric.lowering.factors import ExpectedFactor
+from avi_theory.numeric.lowering.expected import ExpectedFactor
 from avi_theory.numeric.lowering.heads import Program
 
 Point = tuple[str, np.ndarray]

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.solve.problem import Options, Problem, Run, Status, close
+from avi_theory.numeric.solve.problem import AT_BOUND, Options, Problem, Run, Status, close
 
 FIRST_DAMPING = 1e-2
 LEAST_DAMPING = 1e-9
@@ -113,7 +113,8 @@ def gauss_newton(problem: Problem, curvature: Curvature, start: Tensor, options:
         if gained <= 1e-13 * (1 + abs(float(value))):
             status = Status.stalled
             break
-    return Run(p.detach(), float(value), norm, k, status, None, tuple(trace))
+    why = AT_BOUND if close(float(value), options.bound) else ""
+    return Run(p.detach(), float(value), norm, k, status, None, tuple(trace), why)
 
 
 def _step(blocks: list[Block], g: Tensor, damping: float) -> Tensor:

@@ -78,6 +78,9 @@ class Options:
     progress: Callable[[int, float, float], None] | None = None
 
 
+AT_BOUND = "The ELBO is within 1e-8 of its own size of the bound that F-VI sets."
+
+
 def close(value: float, bound: float) -> bool:
     """Whether nothing worth naming can be gained: 1e-8 of the objective's size is left."""
     return value - bound <= 1e-8 * (1 + abs(value))
@@ -96,6 +99,7 @@ class Run:
         remaining: ½ gᵀ H⁻¹ g, the distance to the optimum in nats to second order; None where the
             curvature is not positive.
         trace: the ELBO after each iteration.
+        why: what to tell the user instead of the status's own message.
     """
 
     parameters: Tensor
@@ -105,3 +109,4 @@ class Run:
     status: Status
     remaining: float | None = None
     trace: tuple[float, ...] = field(default_factory=tuple)
+    why: str = ""

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.solve.problem import Options, Problem, Run, Status, close
+from avi_theory.numeric.solve.problem import AT_BOUND, Options, Problem, Run, Status, close
 
 ADAM_STEPS, ADAM_RATE = 300, 3e-3
 CHUNK = 50
@@ -72,7 +72,8 @@ def quasi_newton(
     norm = float((g / problem.scales(best).sqrt()).norm())
     if norm <= options.tolerance or close(best_value, options.bound):
         status = Status.converged
-    return Run(best, float(last), norm, done, status, None, tuple(trace))
+    why = AT_BOUND if close(best_value, options.bound) else ""
+    return Run(best, float(last), norm, done, status, None, tuple(trace), why)
 
 
 def _solver(p: Tensor) -> torch.optim.LBFGS:

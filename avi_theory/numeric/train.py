@@ -1,0 +1,108 @@
+r"""Training neural inference functions.
+
+Three stages.  The network is first fitted to F-VI's factors by least squares in their Fisher
+metric, which puts it at the same mode; then the ELBO itself is climbed by Gauss-Newton steps, and
+finished with L-BFGS.  Networks too large for curvature matrices go from Adam to L-BFGS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from avi_theory.numeric.elbo import Elbo
+from avi_theory.numeric.parameters import Parametrisation, fisher
+from avi_theory.numeric.solve import Options, Problem, Run, Status, gauss_newton, quasi_newton
+from avi_theory.numeric.solve.gauss_newton import Block, Curvature, Gram
+
+MOST_ROWS, ROWS_AT_ONCE = 700, 100
+NETWORK_TOLERANCE = 1e-5
+"""On the Euclidean gradient norm of a network's weights, in nats."""
+IMITATION_STEPS = 40
+
+
+def problem_of(elbo: Elbo, parameters: Parametrisation) -> Problem:
+    """−ELBO as a function of a flat parameter vector, with the Fisher metric."""
+    return Problem(lambda p: -elbo(parameters.tables(p)), parameters.scales)
+
+
+def train(
+    elbo: Elbo,
+    parameters: Parametrisation,
+    p: Tensor,
+    target: Mapping[str, Tensor] | None,
+    options: Options,
+) -> Run:
+    """Climb the ELBO of a neural parametrisation.
+
+    Args:
+        elbo: the objective.
+        parameters: with at least one network.
+        p: where to start.
+        target: tables to imitate first (F-VI's), or None.
+        options: `Options.iterations` scales all stages; `Options.bound` ends them.
+    """
+    problem = problem_of(elbo, parameters)
+    options = replace(options, tolerance=max(options.tolerance, NETWORK_TOLERANCE))
+    if not parameters.curved:
+        return quasi_newton(problem, p, replace(options, iterations=10 * options.iterations))
+    if target is not None:
+        imitated = _imitate(parameters, p, target)
+        p = min((p, imitated), key=problem.value)
+    settings = replace(options, iterations=options.iterations // 2)
+    first = gauss_newton(problem, _curvature(elbo, parameters), p, settings)
+    if first.status in (Status.converged, Status.non_integrable):
+        return first
+    settings = replace(options, iterations=3 * options.iterations)
+    then = quasi_newton(problem, first.parameters, settings, adam=0)
+    return replace(
+        then, iterations=first.iterations + then.iterations, trace=(*first.trace, *then.trace)
+    )
+
+
+def _imitate(parameters: Parametrisation, p: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+    """Least squares to given tables in their Fisher metric."""
+    metric = {n: fisher(parameters.families[n], t) for n, t in target.items()}
+
+    def distance(p: Tensor) -> Tensor:
+        tables = parameters.tables(p)
+        each = [(metric[n] * (tables[n] - t) ** 2).sum() for n, t in target.items()]
+        return 0.5 * torch.stack(each).sum()
+
+    def curvature(p: Tensor) -> list[Block]:
+        return parameters.curvature(p, metric)
+
+    options = Options(tolerance=1e-6, iterations=IMITATION_STEPS)
+    return gauss_newton(Problem(distance, torch.ones_like), curvature, p, options).parameters
+
+
+def _curvature(elbo: Elbo, parameters: Parametrisation) -> Curvature:
+    """JᵀHJ with the ELBO's own Hessian in the tables, or the factors' Fisher information.
+
+    The first sees how latents and globals pull at each other, and is formed where the tables are
+    small; where it is not positive its eigenvalues are taken by size.
+    """
+    if parameters.rows > MOST_ROWS:
+        return parameters.curvature
+
+    def coupled(p: Tensor) -> list[Block]:
+        with torch.no_grad():
+            flat = torch.cat([t.reshape(-1) for t in parameters.tables(p).values()])
+        flat = flat.requires_grad_(True)
+        (g,) = torch.autograd.grad(-elbo(parameters.split(flat)), flat, create_graph=True)
+        identity = torch.eye(len(flat), dtype=flat.dtype, device=flat.device)
+        rows = [
+            torch.autograd.grad(
+                g, flat, part, retain_graph=True, is_grads_batched=True, materialize_grads=True
+            )[0]
+            for part in torch.split(identity, ROWS_AT_ONCE)
+        ]
+        hessian = torch.cat(rows)
+        values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.T))
+        values = values.abs().clamp_min(1e-8 * float(values.abs().max()))
+        return [Gram((values.sqrt() * vectors).T @ parameters.jacobian(p.detach()))]
+
+    return coupled
