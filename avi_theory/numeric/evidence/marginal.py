@@ -253,7 +253,7 @@ def _given_globals(
         tables = {n: v.repeat(k, *[1] * (v.dim() - 1)) for n, v in draws.items()}
         points = nodes[name].repeat_interleave(count, 0)
         each = factor.pointwise_instances({**tables, name: points}, k * count)
-        index = factor.place_index(name)
+        index = factor.place_index(name).to(each.device)
         flat = each.new_zeros(k * count, family.points).index_add(1, index, each)
         sums[name] = sums[name] + flat.reshape(k, count, family.points)
     for name in inner:

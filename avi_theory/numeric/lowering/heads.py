@@ -34,7 +34,7 @@ def _matvec(a: Tensor, v: Tensor) -> Tensor:
 
 
 def _pick(v: Tensor, k: Tensor) -> Tensor:
-    k = torch.as_tensor(k, device=v.device).long()
+    k = k.long()
     shape = torch.broadcast_shapes(v.shape[:-1], k.shape)
     chosen = v.expand(*shape, v.shape[-1]).gather(-1, k.expand(shape).unsqueeze(-1))
     return chosen.squeeze(-1)
@@ -147,25 +147,24 @@ class Program:
     def __call__(self, values: Mapping[Symbol, Any]) -> Tensor:
         """The expression's value: a tensor (an unindexed number if it has no symbols)."""
         held: list[Any] = []
-        like: Tensor | None = None
+        like = next((values[s] for s in self.symbols if isinstance(values[s], Tensor)), None)
         for load, step in zip(self._loads, self._steps, strict=True):
             if isinstance(load, Symbol):
-                value = values[load]
-                like = value if like is None and isinstance(value, Tensor) else like
+                held.append(values[load])
             elif load is not None:
-                value = load
+                held.append(load)
             else:
-                arguments = [_lift(held[i], k) for i, k in zip(step.arguments, step.lifts)]  # noqa: B905
-                value = step.function(*arguments)
-            held.append(value)
+                arguments = [held[i] for i in step.arguments]
+                lifted = [_lift(x, k) for x, k in zip(arguments, step.lifts, strict=True)]
+                value = step.function(*lifted)
+                written = not any(isinstance(x, Tensor) for x in arguments)
+                held.append(value.to(like) if written and isinstance(value, Tensor) and
+                            like is not None else value)  # fmt: skip
         result = held[self._result]
         if isinstance(result, Tensor):
             return result
-        return torch.as_tensor(
-            result,
-            dtype=like.dtype if like is not None else torch.float64,
-            device=like.device if like is not None else None,
-        )
+        number = torch.tensor(result, dtype=torch.float64)
+        return number if like is None else number.to(like)
 
     def _add(self, key: Any, load: Symbol | float | None, step: _Step, rank: int) -> int:
         self._loads.append(load)
