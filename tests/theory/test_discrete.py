@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from avi_theory.spec.bound import bind
@@ -275,3 +276,58 @@ def test_what_cannot_be_enumerated_says_why(text, values, reason):
     found = foretell(text, values=values, window=0, regime="population")
     assert found.kind == "none" and found.gap is None
     assert reason in " ".join(found.assumptions)
+
+
+def test_polynomials_that_separate_the_inputs_are_tables():
+    for window, function in ((0, "affine"), (1, "polynomial:3")):
+        table = foretell(HMM, values={"T": 6}, window=window)
+        found = foretell(HMM, values={"T": 6}, window=window, function=function)
+        assert found.kind == "exact"
+        assert found.gap == pytest.approx(table.gap, abs=1e-12)
+
+
+def test_affine_logits_lie_between_the_table_and_the_constant():
+    gaps = [
+        foretell(HMM, values={"T": 6}, window=1, function=f).gap
+        for f in ("any", "affine", "constant")
+    ]
+    assert gaps[0] < gaps[1] < gaps[2]
+    assert foretell(HMM, values={"T": 6}, window=1, function="affine").kind == "upper"
+
+
+def test_affine_logits_on_a_data_set_equal_a_plain_search():
+    x = np.array([0, 1, 0, 0, 0, 1, 1, 1, 0])
+    found = foretell(HMM, {"x": x}, window=1, function="affine")
+    size, log_a = len(x), np.log([[0.7, 0.3], [0.3, 0.7]])
+    log_b = np.log([[0.8, 0.2], [0.2, 0.8]])[:, x].T.copy()
+    log_b[0] += np.log(0.5)
+    seen = np.stack([np.ones(size - 2), x[:-2], x[1:-1], x[2:]], 1)
+
+    def elbo(logits):
+        q = softmax(np.stack([0 * logits, logits], 1), -1)
+        value = (q * log_b).sum() - (q * np.log(q)).sum()
+        return value + sum(q[t] @ log_a @ q[t + 1] for t in range(size - 1))
+
+    def affine(p):
+        return -elbo(np.concatenate([p[:1], seen @ p[1:5], p[5:]]))
+
+    free = minimize(lambda p: -elbo(p), np.zeros(size), options={"gtol": 1e-9})
+    best = minimize(affine, np.zeros(6), options={"gtol": 1e-9})
+    assert found.gap == pytest.approx(best.fun - free.fun, abs=1e-8)
+
+
+def test_a_polynomial_of_a_set_has_no_number():
+    text = """
+    index n = 1:N
+    index i = 1:I
+    given g[i] in n
+    local z[n] ~ Bernoulli(0.4)
+    observed x[i] ~ Bernoulli(0.2 + 0.5*z[g[i]])
+    potential 0.2*z[n]*z[n+1] for n in 1:N-1
+    """
+    data = {"x": [0, 1, 1, 0, 1], "g": [1, 1, 2, 3, 3]}
+    options = {"inputs": ["x[i: g[i]=n]"], "regime": "population"}
+    found = predict(bind(Model(text, N=3), data), function="affine", **options)
+    assert found.kind == "none" and "set" in found.assumptions[0]
+    table = predict(bind(Model(text, N=3), data), **options)
+    assert table.kind == "exact" and table.gap > 0

@@ -3,6 +3,7 @@
 from avi_theory.theory.closed_forms.dataset import GaussianDataset
 from avi_theory.theory.closed_forms.discrete import DiscreteTables
 from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
+from avi_theory.theory.closed_forms.loglinear import DiscretePolynomials
 from avi_theory.theory.closed_forms.population import GaussianPopulation, ZeroAtAnyTheta
 from avi_theory.theory.closed_forms.protocol import ClosedForm
 from avi_theory.theory.closed_forms.quadrature import QuadratureDataset
@@ -14,6 +15,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     EverythingSeen(),
     Interpolation(),
     DiscreteTables(),
+    DiscretePolynomials(),
     GaussianDataset(),
     QuadratureDataset(),
     GaussianPopulation(),

@@ -185,4 +185,5 @@ def describe(question: Question, kind: Kind) -> list[str]:
         words.append("Each position has its own function.")
     else:
         words.append("One mean and one scale for all positions whose inputs are complete.")
+    words.append("The posterior is Gaussian, hence strictly log-concave: F-VI's optimum is unique.")
     return words

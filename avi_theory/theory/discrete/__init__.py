@@ -4,8 +4,9 @@ from avi_theory.theory.discrete.ascent import Pool, free_optimum, table_optimum
 from avi_theory.theory.discrete.build import MOST_DATA_SETS, NotDiscrete, every_data_set, given_data
 from avi_theory.theory.discrete.evidence import log_evidence
 from avi_theory.theory.discrete.field import Field
+from avi_theory.theory.discrete.loglinear import loglinear_optimum, polynomial_basis
 from avi_theory.theory.discrete.optimum import Optimum, optimum
-from avi_theory.theory.discrete.ties import classes
+from avi_theory.theory.discrete.ties import classes, inputs_by_class
 
 __all__ = [
     "MOST_DATA_SETS",
@@ -17,7 +18,10 @@ __all__ = [
     "every_data_set",
     "free_optimum",
     "given_data",
+    "inputs_by_class",
     "log_evidence",
+    "loglinear_optimum",
     "optimum",
+    "polynomial_basis",
     "table_optimum",
 ]

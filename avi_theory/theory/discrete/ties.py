@@ -9,6 +9,7 @@ from scipy import sparse
 
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import Input
+from avi_theory.theory.discrete.build import NotDiscrete
 from avi_theory.theory.discrete.field import Field
 from avi_theory.theory.forms import Matrix
 
@@ -45,6 +46,50 @@ def classes(
         parts.append(code + start)
         start += int(code.max()) + 1
     return np.concatenate(parts, 1)
+
+
+def inputs_by_class(
+    bound: Bound, field: Field, resolved: Mapping[str, tuple[Input, ...]], found: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers that a polynomial sees, and the function it is, by class.
+
+    Args:
+        bound: the model at its sizes.
+        field: the data sets.
+        resolved: the inputs of each local.
+        found: what `classes` says.
+
+    Returns:
+        values: ``[classes, inputs]``, NaN where an input does not exist.
+        function: ``[classes]``: one number for each local's shared function, and one for each
+            position with missing inputs.
+
+    Raises:
+        NotDiscrete: a set of varying size is among the inputs.
+    """
+    count = int(found.max()) + 1
+    width = max((sum(_width(x) for x in r) for r in resolved.values()), default=0)
+    values, function = np.full((count, width), np.nan), np.zeros(count, np.int64)
+    start = 0
+    for v in bound.model.locals:
+        points = bound.tables[v.name].size
+        own = found[:, start : start + points]
+        at = 0
+        for x in resolved[v.name]:
+            if x.members is not None and not x.averaged:
+                raise NotDiscrete("a polynomial of a set of varying size is not worked out")
+            for column in _columns(bound, field, x, points):
+                values[own, at] = column
+                at += 1
+        incomplete = np.isnan(values[own, :at]).any(-1)
+        where = np.broadcast_to(np.arange(start + 1, start + points + 1), own.shape)
+        function[own] = np.where(incomplete, where, -1 - start)
+        start += points
+    return values, function
+
+
+def _width(x: Input) -> int:
+    return 1 if x.averaged or x.cells is None else x.cells.shape[1]
 
 
 def _refined(code: np.ndarray, column: np.ndarray) -> np.ndarray:
