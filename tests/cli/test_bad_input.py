@@ -215,11 +215,20 @@ def test_new_keeps_what_is_there(refused, tmp_path):
 
 
 def test_interruption_is_130_and_no_traceback():
-    code = "import sys; from avi_theory.cli import main; sys.exit(main(sys.argv[1:]))"
+    # A background shell hands its children an ignored SIGINT; a user's terminal does not.
+    code = (
+        "import signal, sys; from avi_theory.cli import main;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "print('ready', file=sys.stderr, flush=True); sys.exit(main(sys.argv[1:]))"
+    )
     command = [sys.executable, "-c", code, "compare", "poisson_exposure", "--seed", "1"]
     with subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as process:
-        time.sleep(1.5)
+        assert process.stderr.readline() == "ready\n"
+        time.sleep(1)
         os.kill(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, err
     assert out == "" and "interrupted" in err and "Traceback" not in err
