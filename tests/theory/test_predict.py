@@ -270,3 +270,20 @@ def test_an_observation_without_index_is_seen_by_all():
     assert found.inputs == ("x[n]", "y")
     assert found.kind == "exact"
     assert 0 < found.gap < predict(bind(Model(text, N=5)), inputs=["x[n]"]).gap
+
+
+@pytest.mark.parametrize("regime", ["dataset", "population"])
+def test_the_doubled_coupling_of_a_random_walk_is_refused(regime):
+    """Off-diagonals −2 in place of −1 make the walk's precision matrix indefinite."""
+    text = """
+    index n = 1:N
+    local z[n] ~ Flat()
+    potential -z[n]**2 for n in 1:N
+    potential {c}*z[n]*z[n+1] for n in 1:N-1
+    observed x[n] ~ Normal(z[n], 1)
+    """
+    data = {"x": np.ones(9)}
+    found = predict(bind(Model(text.format(c=1)), data), regime=regime, window=1)
+    assert found.gap > 0
+    with pytest.raises(InputError, match=r"improper.*not positive definite.*fails at z\[\d\]"):
+        predict(bind(Model(text.format(c=2)), data), regime=regime, window=1)
