@@ -13,6 +13,9 @@ from avi_theory.theory.discrete.build import NotDiscrete, every_data_set, given_
 from avi_theory.theory.discrete.evidence import log_evidence
 from avi_theory.theory.discrete.field import Field
 
+MOST_UNCERTAIN = 2**12
+"""Data sets that are tried from many starts, where optima are not certified."""
+
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
@@ -52,6 +55,11 @@ def optimum(bound: Bound, *, population: bool) -> Optimum:
         NotDiscrete: see `given_data` and `every_data_set`.
     """
     field = every_data_set(bound) if population else given_data(bound)
+    if field.contraction >= 1 and len(field.data) > MOST_UNCERTAIN:
+        raise NotDiscrete(
+            f"it has more than {MOST_UNCERTAIN:,} possible data sets, each of which may have "
+            "several optima"
+        )
     evidence = log_evidence(field)
     weights = np.ones(1)
     if population:
