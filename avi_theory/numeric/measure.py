@@ -257,7 +257,11 @@ class _Elbos:
 
 def _fresh(elbo: Elbo, fvi: Fit, avi: Fit | None, seed: int) -> _Elbos:
     if not elbo.sampled or not fvi.exists:
-        return _Elbos(fvi.elbo, avi.elbo if avi else float("nan"))
+        if avi is None:
+            return _Elbos(fvi.elbo, float("nan"))
+        # A-VI's factors belong to F-VI's family, so F-VI is worth at least as much: what is left
+        # between the two after the restart is the rounding of a sum.
+        return _Elbos(max(fvi.elbo, avi.elbo) if avi.exists else fvi.elbo, avi.elbo)
     pairs = []
     with torch.no_grad():
         for k in range(FRESH):
