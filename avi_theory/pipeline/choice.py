@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from avi_theory.errors import InputError
 from avi_theory.results.report import Report
+from avi_theory.spec.inputs import at_commas
 from avi_theory.spec.model import Model
 
 Inputs = str | Sequence[str] | None
@@ -89,15 +90,7 @@ def split_inputs(text: str) -> tuple[str, ...]:
         >>> split_inputs("y[g,:], s[g]")
         ('y[g,:]', 's[g]')
     """
-    parts, depth, current = [], 0, ""
-    for c in text:
-        depth += (c in "[(") - (c in "])")
-        if c == "," and depth == 0:
-            parts.append(current)
-            current = ""
-        else:
-            current += c
-    return tuple(p.strip() for p in [*parts, current] if p.strip())
+    return tuple(p.strip() for p in at_commas(text) if p.strip())
 
 
 def _default_function(model: Model, report: Report) -> str:

@@ -192,8 +192,8 @@ def _plain(text: str) -> str:
     return re.sub(r":(?=\w)", ": ", squeezed)
 
 
-def _split(text: str) -> list[str]:
-    """Subscripts at the top level; a fact without ``i:`` belongs to the one before it."""
+def at_commas(text: str) -> list[str]:
+    """The parts of a text between commas outside brackets."""
     parts, depth, current = [], 0, ""
     for c in text:
         depth += (c in "[(") - (c in "])")
@@ -202,7 +202,12 @@ def _split(text: str) -> list[str]:
             current = ""
         else:
             current += c
-    parts.append(current)
+    return [*parts, current]
+
+
+def _split(text: str) -> list[str]:
+    """Subscripts at the top level; a fact without ``i:`` belongs to the one before it."""
+    parts = at_commas(text)
     joined: list[str] = []
     for p in parts:
         if "=" in p and ":" not in p and joined:
