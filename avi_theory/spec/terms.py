@@ -16,6 +16,7 @@ meanings, `numpy_functions` numpy ones.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -26,6 +27,7 @@ ALL = Symbol(":")
 """The subscript of a whole axis, as in a network's argument ``y[g,:]``."""
 
 
+@lru_cache(maxsize=4096)
 def index_symbol(name: str) -> Symbol:
     """The symbol of an index letter or a size."""
     return Symbol(name, integer=True)
@@ -40,7 +42,12 @@ def ref(name: str, *subscripts: Any) -> Expr:
     """A variable, given or map at index points; without subscripts the plain symbol."""
     if not subscripts:
         return scalar_symbol(name)
-    return IndexedBase(name, real=True)[tuple(sympy.sympify(s) for s in subscripts)]
+    return _base(name)[tuple(sympy.sympify(s) for s in subscripts)]
+
+
+@lru_cache(maxsize=4096)
+def _base(name: str) -> IndexedBase:
+    return IndexedBase(name, real=True)
 
 
 def name_of(atom: Expr) -> str:

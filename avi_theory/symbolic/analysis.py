@@ -123,9 +123,7 @@ class Analysis:
         return [Node(name, pattern) for pattern in product(*choices)]
 
     def _rooted(self, root: Node) -> LocalVerdict:
-        component = self.components.of(root)
-        needed = self.collector.of(component)
-        closes = self._verdict(component, needed)
+        component, needed, closes = self._explored(root)
         if closes == "no":
             needed = [e for e in needed if e.role != "position"]
             texts = {self._whole(e) for e in needed}
@@ -139,6 +137,32 @@ class Analysis:
             (), unit, component, component.links[root],
             randomised=component.randomised or self.collector.randomised,
         )  # fmt: skip
+
+    def _explored(self, root: Node) -> tuple[Component, list[Input], str]:
+        """The component, what informs it, and the verdict.
+
+        A component without a bound holds every position that the text treats apart.  Those can
+        only add arrays to the inputs, so they are looked at where an array is still missing.
+        """
+        for ends in (False, True):
+            component = self.components.of(root, ends=ends)
+            needed = self.collector.of(component)
+            closes = self._verdict(component, needed)
+            named = {terms.name_of(e.atom) for e in needed}
+            if component.units or (closes == "no" and named >= self._arrays):
+                break
+        return component, needed, closes
+
+    @cached_property
+    def _arrays(self) -> set[str]:
+        """Names of the observed and given arrays that some density mentions."""
+        return {
+            terms.name_of(atom)
+            for term in self.structure.terms
+            for atom in term.references
+            if self.structure.role(atom) in {"observed", "given"}
+            and self.structure.axes(terms.name_of(atom))
+        }
 
     def _joined(self, name: str, verdicts: list[LocalVerdict]) -> LocalVerdict:
         """One verdict for a family from those of its members."""

@@ -16,6 +16,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.symbolic.differences import letters_in
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Instance, Place, generic_site
 from avi_theory.symbolic.interaction import Decider, Interaction
@@ -161,7 +162,7 @@ class Components:
         """The reference at both ends of the ranges that its free letters run over."""
         axes = self.structure.axes(terms.name_of(atom))
         for k, sub in enumerate(terms.subscripts_of(atom)):
-            letters = [s for s in sorted(sub.free_symbols, key=str) if s in scope.generics]
+            letters = [s for s in letters_in(sub) if s in scope.generics]
             if len(letters) != 1 or letters[0] in place.generics or isinstance(sub, Indexed):
                 continue
             if scope.generics[letters[0]].facts:
@@ -222,8 +223,13 @@ class Components:
                 if literal != list(node.pattern):
                     yield Node(node.name, tuple(literal))
 
-    def of(self, root: Node) -> Component:
+    def of(self, root: Node, *, ends: bool = True) -> Component:
         """The component of a node.
+
+        Args:
+            root: the node.
+            ends: whether to follow the positions that the text treats apart also where no unit
+                bounds the component.
 
         Raises:
             Stuck: an interaction or an index equation that cannot be decided.
@@ -256,8 +262,8 @@ class Components:
                 for axis, literal in enumerate(node.pattern)
                 if literal is None and all(s[node].axis != axis for s in units.values())
             }
-            for node in list(nodes):
-                for member in self._special_members(node, whole, bool(units)):
+            for node in list(nodes) if ends or units else ():
+                for member in self._special_members(node, whole):
                     if member not in nodes:
                         nodes[member] = None
                         members[node].append(member)
@@ -278,9 +284,7 @@ class Components:
         )
         return Component(root, tuple(nodes), links, units, several, grows, shifted, randomised)
 
-    def _special_members(
-        self, node: Node, whole: set[tuple[Node, int]], inside: bool
-    ) -> Iterator[Node]:
+    def _special_members(self, node: Node, whole: set[tuple[Node, int]]) -> Iterator[Node]:
         """Members along an axis that the component holds whole, where the text treats them apart.
 
         The first of a group may have another density, the last one data of its own.
@@ -288,12 +292,10 @@ class Components:
         Args:
             node: a family.
             whole: families and their axes that the component holds whole.
-            inside: whether a unit bounds the component; else only positions that the text
-                writes down matter.
         """
         for axis in range(len(node.pattern)):
             if (node, axis) in whole:
-                for position in suspects(self.structure, node.name, axis, ranges=inside):
+                for position in suspects(self.structure, node.name, axis):
                     pattern = (*node.pattern[:axis], position, *node.pattern[axis + 1 :])
                     yield Node(node.name, pattern)
 

@@ -1,17 +1,29 @@
-"""Differences of index positions, and their signs with every size taken as large."""
+"""Index positions: letters, differences, and their signs with every size taken as large."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
 import sympy
-from sympy import Expr, Indexed
+from sympy import Expr, Indexed, Symbol
 
 
 @lru_cache(maxsize=4096)
 def gap(left: Expr, right: Expr) -> Expr:
     """left − right, expanded."""
     return sympy.expand(left - right)
+
+
+@lru_cache(maxsize=4096)
+def slope(expr: Expr, letter: Symbol) -> Expr:
+    """How fast a position moves with a letter."""
+    return sympy.diff(expr, letter)
+
+
+@lru_cache(maxsize=4096)
+def letters_in(expr: Expr) -> tuple[Symbol, ...]:
+    """The free symbols of a position, by name."""
+    return tuple(sorted(expr.free_symbols, key=str))
 
 
 @lru_cache(maxsize=4096)

@@ -15,6 +15,9 @@ from avi_theory.symbolic.entries import index_text
 from avi_theory.symbolic.instances import Instance
 from avi_theory.symbolic.positions import suspects
 
+Form = tuple[Expr, tuple[object, ...]]
+"""A factor's expression, and the ranges of the letters it is summed over."""
+
 
 def edges(components: Components, name: str) -> list[str]:
     """The edge positions of a local, as ``t=1``.
@@ -50,15 +53,22 @@ def same_form(
     components: Components, node: Node, inner: Node, letter: Symbol, position: Expr
 ) -> bool:
     """Whether a member at a literal position has the density of an interior member."""
-    here = list(_forms(components, node, letter, position))
-    there = list(_forms(components, inner, letter, None))
-    if Counter(here) == Counter(there):
+    here = Counter(_forms(components, node, letter, position))
+    there = Counter(_forms(components, inner, letter, None))
+    more, fewer = _expanded(here - there), _expanded(there - here)
+    if more == fewer:
         return True
-    if any(free for _, free in (*here, *there)):
+    if any(free for _, free in (*more, *fewer)):
         return False
-    whole = sympy.Add(*(e for e, _ in here)) - sympy.Add(*(e for e, _ in there))
+    whole = sympy.Add(*(e for e, _ in more.elements())) - sympy.Add(
+        *(e for e, _ in fewer.elements())
+    )
     site, _ = components.site(inner)
     return not components.tester.depends(whole, site)
+
+
+def _expanded(forms: Counter[Form]) -> Counter[Form]:
+    return Counter((sympy.expand(e), free) for e, free in forms.elements())
 
 
 def _instances(components: Components, node: Node) -> list[Instance]:
@@ -91,13 +101,13 @@ def _beyond(components: Components, atom: Expr) -> bool:
 
 def _forms(
     components: Components, node: Node, letter: Symbol, position: Expr | None
-) -> Iterator[tuple[object, ...]]:
+) -> Iterator[Form]:
     """The factors holding a node, written as if it stood at the interior point."""
     for instance in _instances(components, node):
         expr = instance.expr
         if position is not None:
             expr = expr.xreplace(_shifted(components, expr, letter, position))
-        yield sympy.expand(expr), tuple((g.low, g.high, g.facts) for g in instance.free)
+        yield expr, tuple((g.low, g.high, g.facts) for g in instance.free)
 
 
 def _shifted(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sympy import Expr, Indexed
 
 from avi_theory.spec import terms
+from avi_theory.symbolic.differences import letters_in
 from avi_theory.symbolic.instances import Generic
 
 
@@ -45,7 +46,7 @@ def reference_text(atom: Expr, free: Iterable[Generic] = ()) -> str:
         return index_text(atom)
     parts = []
     for sub in atom.indices:
-        moving = [s for s in sorted(sub.free_symbols, key=str) if s in letters]
+        moving = [s for s in letters_in(sub) if s in letters]
         if not moving:
             parts.append(index_text(sub))
         elif sub in letters and letters[sub].facts:

@@ -16,7 +16,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
-from avi_theory.symbolic.differences import gap, sign
+from avi_theory.symbolic.differences import gap, letters_in, sign, slope
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.structure import WRITTEN_OUT, Row, Structure, Term, base_letter
 
@@ -93,7 +93,7 @@ def inside(value: Expr, low: Expr, high: Expr, place: Place) -> bool:
     """
     if any(g.is_number and g < 0 for g in (gap(value, low), gap(high, value))):
         return False
-    moving = [s for s in sorted(value.free_symbols, key=str) if s in place.generics]
+    moving = [s for s in letters_in(value) if s in place.generics]
     if not moving:
         if value.atoms(Indexed):
             return True
@@ -141,12 +141,12 @@ class _Matching:
     def equal(self, left: Expr, right: Expr) -> bool:
         """Make one subscript equal to its target; False if that is impossible."""
         left = self.reduce(left)
-        free = [s for s in sorted(left.free_symbols, key=str) if s in self.open]
+        free = [s for s in letters_in(left) if s in self.open]
         if not free:
             right = self.reduce(right)
             return left == right or gap(left, right) == 0
         if left == free[-1]:
-            self.bind(free[-1], sympy.expand(right))
+            self.bind(free[-1], gap(right, sympy.S.Zero))
             return True
         if isinstance(left, Indexed):
             self.wanted.append((left, right))
@@ -154,10 +154,10 @@ class _Matching:
         if left.atoms(Indexed):
             raise Stuck(left, "an index that is computed from a map")
         letter = free[-1]
-        slope = sympy.diff(left, letter)
-        if slope not in (1, -1):
+        step = slope(left, letter)
+        if step not in (1, -1):
             raise Stuck(left, f"the index is not a shift of {base_letter(letter)}")
-        self.bind(letter, sympy.expand((right - (left - slope * letter)) / slope))
+        self.bind(letter, gap(right * step, left * step - letter))
         return True
 
     def bind(self, letter: Symbol, value: Expr) -> None:

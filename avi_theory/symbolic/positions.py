@@ -6,17 +6,17 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.symbolic.differences import slope
 from avi_theory.symbolic.structure import Structure
 
 
-def suspects(structure: Structure, name: str, axis: int, ranges: bool = True) -> list[Expr]:
+def suspects(structure: Structure, name: str, axis: int) -> list[Expr]:
     """Positions along an axis that a statement's range leaves out or the text writes down.
 
     Args:
         structure: the prepared model.
         name: of the variable.
         axis: number of its axis.
-        ranges: False for the written ones alone.
     """
     hull = structure.axes(name)[axis]
     low: set[Expr] = set()
@@ -32,12 +32,7 @@ def suspects(structure: Structure, name: str, axis: int, ranges: bool = True) ->
                 if _is_position(sub):
                     (low if sub.is_number else high).add(sub)
                 continue
-            if (
-                not ranges
-                or len(letters) != 1
-                or sub.atoms(Indexed)
-                or sympy.diff(sub, letters[0]) != 1
-            ):
+            if len(letters) != 1 or sub.atoms(Indexed) or slope(sub, letters[0]) != 1:
                 continue
             r = ends[letters[0]]
             start = sympy.expand(sub.xreplace({r.letter: r.low}) - hull.low)
