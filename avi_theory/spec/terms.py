@@ -42,12 +42,12 @@ def ref(name: str, *subscripts: Any) -> Expr:
     """A variable, given or map at index points; without subscripts the plain symbol."""
     if not subscripts:
         return scalar_symbol(name)
-    return _base(name)[tuple(sympy.sympify(s) for s in subscripts)]
+    return _indexed(name, tuple(sympy.sympify(s) for s in subscripts))
 
 
-@lru_cache(maxsize=4096)
-def _base(name: str) -> IndexedBase:
-    return IndexedBase(name, real=True)
+@lru_cache(maxsize=8192)
+def _indexed(name: str, subscripts: tuple[Expr, ...]) -> Expr:
+    return IndexedBase(name, real=True)[subscripts]
 
 
 def name_of(atom: Expr) -> str:

@@ -55,11 +55,9 @@ def same_form(
     """Whether a member at a literal position has the density of an interior member."""
     here = Counter(_forms(components, node, letter, position))
     there = Counter(_forms(components, inner, letter, None))
-    more, fewer = _expanded(here - there), _expanded(there - here)
-    if more == fewer:
-        return True
+    more, fewer = here - there, there - here
     if any(free for _, free in (*more, *fewer)):
-        return False
+        return _expanded(more) == _expanded(fewer)
     whole = sympy.Add(*(e for e, _ in more.elements())) - sympy.Add(
         *(e for e, _ in fewer.elements())
     )

@@ -131,6 +131,8 @@ class _Matching:
 
     def reduce(self, expr: Expr) -> Expr:
         """The expression with bound letters and known map values put in."""
+        if not (self.bound or self.facts) or not expr.free_symbols:
+            return expr
         for _ in range(4):
             new = expr.xreplace(self.bound).xreplace(self.facts)
             if new == expr:
@@ -212,6 +214,7 @@ class Finder:
         self.structure = structure
         self._occurrences: dict[tuple[int, str], list[tuple[Expr, tuple[Symbol, ...]]]] = {}
         self._known: dict[object, list[Instance]] = {}
+        self._selecting: dict[Expr, bool] = {}
 
     def _where(self, number: int, name: str) -> list[tuple[Expr, tuple[Symbol, ...]]]:
         key = (number, name)
@@ -263,11 +266,8 @@ class Finder:
             matching.open |= set(inner.values())
             if isinstance(pattern, Symbol):
                 continue
-            for left, right in zip(
-                terms.subscripts_of(pattern.xreplace(inner)),
-                terms.subscripts_of(target),
-                strict=True,
-            ):
+            patterns = terms.subscripts_of(pattern.xreplace(inner) if inner else pattern)
+            for left, right in zip(patterns, terms.subscripts_of(target), strict=True):
                 if self._selects(left):
                     continue
                 if not matching.equal(left, right):
@@ -287,10 +287,12 @@ class Finder:
 
     def _selects(self, subscript: Expr) -> bool:
         """Whether a subscript is the value of a random variable (any point may be meant)."""
-        return any(
-            self.structure.role(a) in {"local", "observed", "global"}
-            for a in subscript.atoms(Indexed, Symbol)
-        )
+        if subscript not in self._selecting:
+            self._selecting[subscript] = any(
+                self.structure.role(a) in {"local", "observed", "global"}
+                for a in subscript.atoms(Indexed, Symbol)
+            )
+        return self._selecting[subscript]
 
     def _build(
         self,

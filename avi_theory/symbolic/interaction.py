@@ -19,7 +19,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
-from avi_theory.symbolic.algebra import decide_exactly, has_kink, smoothed
+from avi_theory.symbolic.algebra import decide_exactly, has_kink, quadratic, smoothed
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Finder, Instance, Place
 from avi_theory.symbolic.numbers import Arithmetic, OutOfDomain
@@ -123,6 +123,10 @@ class Decider:
         found = tuple(i for i in instances if i.expr.has(u) or self._hidden(i.expr, u))
         if not found:
             return Interaction(False, "symbolic", ())
+        hidden = self._hidden(u, u) or self._hidden(v, v)
+        number = None if hidden else quadratic(found, u, v)
+        if number is not None:
+            return Interaction(number != 0, "symbolic", found)
         zeros = 0
         for attempt in range(ATTEMPTS):
             outcome = self._trial(found, u, v, attempt)

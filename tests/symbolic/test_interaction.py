@@ -46,6 +46,8 @@ NO = {
     "product of rates": "local z[n] ~ Gamma(2, 1)\nlocal w[n] ~ Gamma(2, 1)\n"
     "potential log(z[n]*w[n]) for n in 1:N",
     "max of a sum": PRIORS + "potential max(z[n], 0) + min(w[n], 0) for n in 1:N",
+    "two names of one function": PRIORS
+    + "potential sigmoid(z[n]*w[n]) - tanh(z[n]*w[n]/2)/2 for n in 1:N",
 }  # fmt: skip
 
 
@@ -62,7 +64,8 @@ def test_does_not_interact(name: str) -> None:
 def test_evidence_is_symbolic_where_algebra_succeeds() -> None:
     assert tied(NO["orthogonal"]) == (False, "symbolic")
     assert tied(NO["polynomial"]) == (False, "symbolic")
-    assert tied(NO["additive network"])[1] == "randomised"
+    assert tied(NO["additive network"]) == (False, "symbolic")
+    assert tied(NO["two names of one function"]) == (False, "randomised")
 
 
 def test_discrete_tables_with_more_categories_than_are_looked_at_once() -> None:
