@@ -27,7 +27,7 @@ def blocks(result: Prediction) -> list[Block]:
         sign = BOUNDS.get(kind, "= ")
         line = (
             "predicted amortization gap ",
-            Text(sign + nats(found["gap"]), "strong"),
+            Text(sign + nats(found["gap"], found["standard_error"]), "strong"),
             f" nats ({kind}), for {plural(found['latents'], 'latent')}",
         )
     head = prose(line, title=found["model"])

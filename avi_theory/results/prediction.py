@@ -29,6 +29,8 @@ class Prediction(Result):
         approximation_gap: log evidence − ELBO(F-VI), nats in total; None where unknown.
         assumptions: what the number rests on; for kind none, why there is no number.
         reference: the theorem or formula, and its source.
+        standard_error: of `gap`, nats in total, where it is estimated from drawn data sets; None
+            where nothing is drawn.
     """
 
     model: str
@@ -44,6 +46,7 @@ class Prediction(Result):
     approximation_gap: float | None
     assumptions: tuple[str, ...]
     reference: str
+    standard_error: float | None = None
 
     def plot(self, name: str | None = None) -> Any:
         """A matplotlib figure of the prediction."""

@@ -76,6 +76,7 @@ def predict(
         approximation_gap=approximation,
         assumptions=answer.assumptions,
         reference=answer.reference,
+        standard_error=answer.standard_error,
     )
 
 
@@ -141,7 +142,7 @@ def _answer(question: Question) -> Answer:
     wanted = {"dataset": "QuadratureDataset", "population": "GaussianPopulation",
               "reuse": "GaussianReuse"}[question.regime]  # fmt: skip
     if all(v.support in {"binary", "categories"} for v in question.bound.model.locals):
-        wanted = "DiscreteTables"
+        wanted = "DiscreteTables" if question.regime == "dataset" else "DrawnTables"
     words = [r for f, r in reasons if type(f).__name__ in {wanted, "Separable"}]
     return Answer(
         None,

@@ -13,7 +13,7 @@ from avi_theory.results.prediction import Kind, Regime
 from avi_theory.spec import inputs as spec_inputs
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import Input
-from avi_theory.theory.discrete import NotDiscrete, Optimum, optimum
+from avi_theory.theory.discrete import Drawn, NotDiscrete, Optimum, drawn_optimum, optimum
 from avi_theory.theory.forms import NotQuadratic
 from avi_theory.theory.functions import FunctionClass
 from avi_theory.theory.gaussian import Joint, Posterior, joint, posterior
@@ -112,6 +112,14 @@ class Question:
             return str(e)
 
     @cached_property
+    def drawn(self) -> Drawn | str:
+        """F-VI's optima of a discrete model on data sets drawn from it, or why there are none."""
+        try:
+            return drawn_optimum(self.bound)
+        except NotDiscrete as e:
+            return str(e)
+
+    @cached_property
     def mean_field(self) -> tuple[Objective, Reached] | str:
         """The ELBO on the data by quadrature and F-VI's optimum, or why there is none."""
         try:
@@ -168,6 +176,7 @@ class Answer:
         assumptions: in words.
         reference: theorem or formula, and source.
         limit: nats per latent as the size grows, or None.
+        standard_error: of the gap where it is estimated from drawn data sets, nats; else None.
     """
 
     gap: float | None
@@ -175,3 +184,4 @@ class Answer:
     assumptions: tuple[str, ...]
     reference: str
     limit: float | None = None
+    standard_error: float | None = None

@@ -36,6 +36,7 @@ PREDICT = {
     "gap": NUMBER,
     "gap_per_latent": NUMBER,
     "limit_per_latent": NUMBER,
+    "standard_error": NUMBER,
     "approximation_gap": NUMBER,
     "assumptions": list,
     "reference": str,

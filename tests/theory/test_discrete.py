@@ -14,12 +14,16 @@ from scipy.special import logsumexp, softmax
 from avi_theory.spec.bound import bind
 from avi_theory.spec.model import Model
 from avi_theory.theory import predict
+from avi_theory.theory.closed_forms.drawn_tables import DrawnTables
 from avi_theory.theory.discrete import (
+    Pool,
+    drawn_data,
     every_data_set,
     free_optimum,
     given_data,
     log_evidence,
 )
+from avi_theory.theory.predict import ask
 
 CHAIN = """
 index t = 1:T
@@ -260,7 +264,6 @@ def test_empty_cells_are_not_observed():
 @pytest.mark.parametrize(
     ("text", "values", "reason"),
     [
-        (HMM, {"T": 17}, "possible data sets"),
         (HMM.replace("[0.3, 0.7]]  ", "[0.3, 0.7]]").replace("[[0.7, 0.3]", "[[1.0, 0.0]"),
          {"T": 4}, "probability zero"),
         ("index t = 1:T\nlocal z[t] ~ Bernoulli(0.5)\nobserved x[t] ~ Normal(z[t], 1)\n"
@@ -272,7 +275,7 @@ def test_empty_cells_are_not_observed():
          {"T": 4}, "global b"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_enumerated_says_why(text, values, reason):
+def test_what_is_no_such_model_says_why(text, values, reason):
     found = foretell(text, values=values, window=0, regime="population")
     assert found.kind == "none" and found.gap is None
     assert reason in " ".join(found.assumptions)
@@ -331,3 +334,91 @@ def test_a_polynomial_of_a_set_has_no_number():
     assert found.kind == "none" and "set" in found.assumptions[0]
     table = predict(bind(Model(text, N=3), data), **options)
     assert table.kind == "exact" and table.gap > 0
+
+
+ATTRACTED = """
+index t = 1:T
+local z[t] ~ Bernoulli(0.3)
+observed x[t] ~ Bernoulli(0.2 + 0.6*z[t])
+potential 1.5*z[t]*z[t+1] for t in 1:T-1
+"""
+
+
+def test_draws_follow_the_distribution_of_the_data():
+    """Of a chain, and of one with potentials, which nothing else can draw from."""
+    for text, values in ((HMM, {"T": 4}), (ATTRACTED, {"T": 4})):
+        every = every_data_set(bind(Model(text, **values)))
+        chances = np.exp(log_evidence(every) - logsumexp(log_evidence(every)))
+        count = 50_000
+        found = drawn_data(bind(Model(text, **values)), count, seed=1)
+        assert found.cells == every.cells
+        place = 2 ** np.arange(every.data.shape[1])
+        of = np.zeros(len(every.data), int)
+        of[every.data @ place] = np.arange(len(every.data))
+        seen = np.bincount(of[found.data @ place], minlength=len(every.data))
+        error = np.sqrt(count * chances * (1 - chances))
+        worst = (
+            np.abs(seen - count * chances).max() / error[np.abs(seen - count * chances).argmax()]
+        )
+        assert worst < 4.5, f"{worst} standard errors at seed 1"
+
+
+def answer_by_draws(text, values, **options):
+    chosen = {"inputs": None, "function": "any", "sharing": "shared", "verdict": None, **options}
+    question = ask(bind(Model(text, **values)), regime="population", **chosen)
+    return DrawnTables().apply(question)
+
+
+@pytest.mark.parametrize("sharing", ["shared", "per-position"])
+@pytest.mark.parametrize("window", [0, 1, 2])
+def test_drawn_data_sets_agree_with_enumeration(window, sharing):
+    exact = foretell(HMM, values={"T": 8}, window=window, sharing=sharing)
+    assert exact.kind == "exact" and exact.standard_error is None
+    found = answer_by_draws(HMM, {"T": 8}, window=window, sharing=sharing)
+    assert found.kind == "upper"
+    assert 0 < found.standard_error < 0.03 * exact.gap
+    assert abs(found.gap - exact.gap) < 3 * found.standard_error
+
+
+def test_a_function_of_drawn_data_sets_agrees_with_enumeration():
+    exact = foretell(HMM, values={"T": 6}, window=1, function="affine")
+    found = answer_by_draws(HMM, {"T": 6}, window=1, function="affine")
+    assert abs(found.gap - exact.gap) < 3 * found.standard_error
+
+
+def test_a_chain_too_long_to_enumerate_has_a_bound_with_its_error():
+    gaps = []
+    for window in (0, 1):
+        found = foretell(HMM, values={"T": 60}, window=window)
+        assert found.kind == "upper" and found.to_dict()["standard_error"] > 0
+        assert any("seed 0" in a for a in found.assumptions)
+        assert any("contraction" in a for a in found.assumptions)
+        gaps.append(found.gap_per_latent)
+    assert gaps[0] > gaps[1] > 0
+    eight = foretell(HMM, values={"T": 8}, window=1).gap_per_latent
+    assert gaps[1] == pytest.approx(eight, rel=0.5)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", [100, 1000])
+def test_long_chains_lie_near_one_another(size):
+    """Per latent, the ends count for less and less: 0.0459 and 0.00319 at T = 10,000."""
+    for window, limit in ((0, 0.0459), (1, 0.00319)):
+        found = foretell(HMM, values={"T": size}, window=window)
+        assert found.gap_per_latent == pytest.approx(limit, rel=0.03)
+
+
+def test_inputs_never_fitted_take_the_factor_of_fewer_inputs():
+    classes = np.array([[0, 1], [0, 2], [3, 1]])
+    weights = np.array([0.5, 0.5, 0.0])
+    coarse = Pool(np.array([[0, 1], [0, 1], [0, 1]]), weights)
+    pool = Pool(classes, weights, coarse)
+    values = np.array([[[1.0], [5.0]], [[2.0], [7.0]], [[90.0], [80.0]]])
+    found = pool.mean(values, slice(None))[..., 0]
+    np.testing.assert_allclose(found, [[1.5, 5.0], [1.5, 7.0], [1.5, 5.0]])
+
+
+def test_a_sticky_chain_is_drawn_too():
+    found = foretell(CHAIN, values={"T": 20, "p": 0.9, "e": 0.6}, window=1)
+    assert found.kind == "upper" and found.gap > 3 * found.standard_error
+    assert any("F-VI's is the best of" in a for a in found.assumptions)

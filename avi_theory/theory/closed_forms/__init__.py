@@ -2,6 +2,7 @@
 
 from avi_theory.theory.closed_forms.dataset import GaussianDataset
 from avi_theory.theory.closed_forms.discrete import DiscreteTables
+from avi_theory.theory.closed_forms.drawn_tables import DrawnTables
 from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
 from avi_theory.theory.closed_forms.loglinear import DiscretePolynomials
 from avi_theory.theory.closed_forms.population import GaussianPopulation, ZeroAtAnyTheta
@@ -16,6 +17,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     Interpolation(),
     DiscreteTables(),
     DiscretePolynomials(),
+    DrawnTables(),
     GaussianDataset(),
     QuadratureDataset(),
     GaussianPopulation(),

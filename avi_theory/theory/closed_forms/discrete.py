@@ -11,6 +11,7 @@ coordinate ascent knows it without a network (docs/theory.md, discrete models).
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,14 +58,26 @@ def best_table(
     Where the optimum is not certified, the table of a narrower window is one of the starts, so
     that a wider window is never reported as worse.
     """
-    pool = Pool(
-        classes(question.bound, found.field, resolved, question.per_position), found.weights
-    )
+    pool = pool_of(question, found, resolved)
     narrower = _narrower(resolved)
     if found.certified or narrower is None:
         return table_optimum(found.field, pool, found.free)
     warm = best_table(question, found, narrower)
     return table_optimum(found.field, pool, found.free, (warm,))
+
+
+def pool_of(question: Question, found: Optimum, resolved: dict[str, tuple[Input, ...]]) -> Pool:
+    """The places that show a function the same inputs.
+
+    Inputs that no fitted data set shows take the factor of the inputs nearby alone, or in the end
+    of no inputs.
+    """
+    members = classes(question.bound, found.field, resolved, question.per_position)
+    pool = Pool(members, found.weights)
+    if np.all(pool.mass > 0):
+        return pool
+    fewer = _narrower(resolved) or dict.fromkeys(resolved, ())
+    return replace(pool, coarser=pool_of(question, found, fewer))
 
 
 def _narrower(resolved: dict[str, tuple[Input, ...]]) -> dict[str, tuple[Input, ...]] | None:

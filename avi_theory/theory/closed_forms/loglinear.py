@@ -12,9 +12,11 @@ import numpy as np
 
 from avi_theory.errors import InputError
 from avi_theory.results.prediction import Kind
+from avi_theory.spec.inputs import Input
 from avi_theory.theory.closed_forms.discrete import best_table, certificate
 from avi_theory.theory.design import clean
 from avi_theory.theory.discrete import (
+    Basis,
     NotDiscrete,
     Optimum,
     Pool,
@@ -45,10 +47,7 @@ class DiscretePolynomials:
         members = classes(bound, found.field, resolved, question.per_position)
         pool = Pool(members, found.weights)
         try:
-            values, function = inputs_by_class(bound, found.field, resolved, members)
-            if question.per_position:
-                function = _by_position(members)
-            basis = polynomial_basis(values, function, degree)
+            basis = polynomials(question, found, resolved, members, degree)
         except (NotDiscrete, InputError) as e:
             return Answer(None, "none", (str(e), "Measure the gap instead."), REFERENCE)
         reached = best_table(question, found, resolved)
@@ -76,6 +75,25 @@ class DiscretePolynomials:
             ),
             REFERENCE,
         )
+
+
+def polynomials(
+    question: Question,
+    found: Optimum,
+    resolved: dict[str, tuple[Input, ...]],
+    members: np.ndarray,
+    degree: int,
+) -> Basis:
+    """The polynomials of the inputs of each class.
+
+    Raises:
+        NotDiscrete: a set of varying size is among the inputs.
+        InputError: too many monomials.
+    """
+    values, function = inputs_by_class(question.bound, found.field, resolved, members)
+    if question.per_position:
+        function = _by_position(members)
+    return polynomial_basis(values, function, degree)
 
 
 def _by_position(members: np.ndarray) -> np.ndarray:

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import softmax
 
 from avi_theory.theory.discrete.field import NEVER, Field
 
 TOLERANCE = 1e-13
 MOST_SWEEPS, FEWER_SWEEPS = 5000, 400
 """Fewer where the optimum is a bound anyway."""
+SMALLEST_STEP = 1e-6
+"""Where only the rounding of the ELBO can be the reason that it does not grow."""
+ROUND = 15
+"""Sweeps after which the data sets that rest are left alone."""
 STARTS = 12
 """Random starts for each data set where the optimum is not known to be unique."""
 SOFT = 3.0
@@ -33,11 +36,14 @@ class Pool:
 
     Attributes:
         classes: the number of each pair's factor, ``[D, n]``.
-        weights: of the data sets, ``[D]``.
+        weights: of the data sets, ``[D]``; 0 for those that are evaluated but not fitted.
+        coarser: classes that hold whole classes of this pool: they tell the factor of a class
+            that no fitted data set shows; None where every class has weight.
     """
 
     classes: np.ndarray
     weights: np.ndarray
+    coarser: Pool | None = None
 
     @cached_property
     def mass(self) -> np.ndarray:
@@ -58,7 +64,11 @@ class Pool:
             np.bincount(flat, each * values[..., k].ravel(), minlength=len(mass)) / mass
             for k in range(values.shape[2])
         ]
-        return np.stack(sums, -1)[classes]
+        means = np.stack(sums, -1)[classes]
+        if self.coarser is None:
+            return means
+        seen = self.mass[classes] > 0
+        return np.where(seen[..., None], means, self.coarser.mean(values, sites))
 
     @cached_property
     def across_sites(self) -> bool:
@@ -105,44 +115,90 @@ def _random(field: Field, seed: int) -> np.ndarray:
     return _softmax(field, SOFT * noise)
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Over the last axis, which is short: state by state, without reductions."""
+    highest = logits[..., 0]
+    for k in range(1, logits.shape[-1]):
+        highest = np.maximum(highest, logits[..., k])
+    powers = np.exp(logits - highest[..., None])
+    total = powers[..., 0].copy()
+    for k in range(1, logits.shape[-1]):
+        total += powers[..., k]
+    return np.asarray(powers / total[..., None])
+
+
 def _softmax(field: Field, logits: np.ndarray) -> np.ndarray:
     inside = np.arange(field.unary.shape[2]) < field.states[:, None]
-    return np.asarray(softmax(np.where(inside, logits, NEVER), -1))
+    return softmax(np.where(inside, logits, NEVER))
 
 
 def _climb(field: Field, q: np.ndarray, pool: Pool | None) -> np.ndarray:
-    if pool is not None and pool.across_sites:
+    sweeps = MOST_SWEEPS if field.contraction < 1 else FEWER_SWEEPS
+    if pool is None:
+        return _climb_free(field, q, sweeps)
+    if pool.across_sites:
         return _climb_together(field, q, pool)
     q = q.copy()
-    sweeps = MOST_SWEEPS if field.contraction < 1 else FEWER_SWEEPS
     for _ in range(sweeps):
-        moved = 0.0
-        for sites in field.colours:
-            s = field.logits(q, sites)
-            new = softmax(s if pool is None else pool.mean(s, sites), -1)
-            moved = max(moved, float(np.abs(new - q[:, sites]).max(initial=0.0)))
-            q[:, sites] = new
+        if _sweep(field, q, pool).max(initial=0.0) < TOLERANCE:
+            break
+    return q
+
+
+def _sweep(field: Field, q: np.ndarray, pool: Pool | None) -> np.ndarray:
+    """Move every site once, in place; by how much a probability moved, ``[D]``."""
+    moved = np.zeros(len(q))
+    for sites in field.colours:
+        s = field.logits(q, sites)
+        new = softmax(s if pool is None else pool.mean(s, sites))
+        moved = np.maximum(moved, np.abs(new - q[:, sites]).max((1, 2), initial=0.0))
+        q[:, sites] = new
+    return moved
+
+
+def _climb_free(field: Field, q: np.ndarray, sweeps: int) -> np.ndarray:
+    """Each data set by itself, until it rests: most do soon, few take long."""
+    q = q.copy()
+    left = np.arange(len(q))
+    while sweeps > 0 and len(left):
+        part, own = field.of(left), q[left]
+        for _ in range(min(ROUND, sweeps)):
+            moved = _sweep(part, own, None)
+        sweeps -= ROUND
+        q[left] = own
+        left = left[moved >= TOLERANCE]
+    return q
+
+
+def _climb_together(field: Field, q: np.ndarray, pool: Pool) -> np.ndarray:
+    """All factors at once: to the fixpoint of a contraction, else by natural-gradient steps."""
+    if field.contraction >= 1:
+        return _climb_damped(field, q, pool)
+    everything = slice(None)
+    for _ in range(MOST_SWEEPS):
+        new = softmax(pool.mean(field.logits(q, everything), everything))
+        moved, q = float(np.abs(new - q).max(initial=0.0)), new
         if moved < TOLERANCE:
             break
     return q
 
 
-def _climb_together(field: Field, q: np.ndarray, pool: Pool) -> np.ndarray:
-    """All factors at once, natural-gradient steps that are halved until the ELBO grows."""
+def _climb_damped(field: Field, q: np.ndarray, pool: Pool) -> np.ndarray:
+    """Natural-gradient steps that are halved until the ELBO grows."""
     everything, step = slice(None), 1.0
     value = float(pool.weights @ field.elbo(q))
     slack = 1e-14 * (1 + abs(value))
-    for _ in range(MOST_SWEEPS if field.contraction < 1 else FEWER_SWEEPS):
+    for _ in range(FEWER_SWEEPS):
         target = pool.mean(field.logits(q, everything), everything)
         level = np.log(np.maximum(q, 1e-300))
         while True:
-            new = softmax((1 - step) * level + step * target, -1)
+            new = softmax((1 - step) * level + step * target)
             reached = float(pool.weights @ field.elbo(new))
-            if reached >= value - slack or step < 1e-6:
+            if reached >= value - slack or step < SMALLEST_STEP:
                 break
             step /= 2
         moved = float(np.abs(new - q).max(initial=0.0)) / step
         q, value = new, reached
-        if moved < TOLERANCE:
+        if moved < TOLERANCE or step < SMALLEST_STEP:
             break
     return q

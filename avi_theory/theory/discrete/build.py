@@ -16,6 +16,7 @@ from avi_theory.spec.factors import GroundFactor, Slot
 from avi_theory.spec.grounding import ground
 from avi_theory.spec.model import Variable
 from avi_theory.spec.tables import evaluate_index
+from avi_theory.theory.discrete.elimination import Table, TooWide, draw
 from avi_theory.theory.discrete.field import NEVER, Field
 
 MOST_DATA_SETS = 2**16
@@ -45,10 +46,27 @@ def every_data_set(bound: Bound) -> Field:
     return _Build(bound, generative=True).run()
 
 
+def drawn_data(bound: Bound, count: int, seed: int) -> Field:
+    """The conditional models at independent draws of the observations that have a density.
+
+    Args:
+        bound: the model at its sizes.
+        count: how many data sets.
+        seed: of numpy's PCG64 generator.
+
+    Raises:
+        NotDiscrete: as above, but for any number of possible data sets; summing the latents out is
+            too expensive.
+    """
+    return _Build(bound, generative=True, count=count, seed=seed).run()
+
+
 @dataclass
 class _Build:
     bound: Bound
     generative: bool
+    count: int | None = None
+    seed: int = 0
     pairs: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,13 +102,7 @@ class _Build:
         for f in factors:
             _refuse(f)
         self.cells, values = self._drawn(factors)
-        sizes = list(values)
-        if prod(sizes) > MOST_DATA_SETS:
-            raise NotDiscrete(
-                f"it has more than {MOST_DATA_SETS:,} possible data sets, too many to enumerate"
-            )
-        grid = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), int)
-        self.data = np.asarray(grid, np.int64)
+        self.data = self._every(values) if self.count is None else self._draws(factors, values)
         width = int(self.states.max())
         inside = np.arange(width) < self.states[:, None]
         self.unary = np.zeros((len(self.data), len(self.states), width))
@@ -109,6 +121,56 @@ class _Build:
         return Field(
             self.unary, self.states, edges[:, 0], edges[:, 1], pair, self.data, self.cells
         )  # fmt: skip
+
+    def _every(self, sizes: list[int]) -> np.ndarray:
+        if prod(sizes) > MOST_DATA_SETS:
+            raise NotDiscrete(
+                f"it has more than {MOST_DATA_SETS:,} possible data sets, too many to enumerate"
+            )
+        grid = np.indices(sizes).reshape(len(sizes), -1).T if sizes else np.zeros((1, 0), int)
+        return np.asarray(grid, np.int64)
+
+    def _draws(self, factors: tuple[GroundFactor, ...], sizes: list[int]) -> np.ndarray:
+        """Draws of latents and observations together, of which the observations are kept."""
+        assert self.count is not None
+        tables = [t for f in factors for t in self._joint_tables(f)]
+        states = [*self.states.tolist(), *sizes]
+        try:
+            found = draw(tables, states, self.count, np.random.default_rng(self.seed))
+        except TooWide as e:
+            raise NotDiscrete(f"its data sets are too expensive to draw: {e}") from e
+        return found[:, len(self.states) :]
+
+    def _joint_tables(self, f: GroundFactor) -> Iterator[Table]:
+        """The factor at each instance, over latents and the open observations after them."""
+        free = [s for s in f.slots if s.latent]
+        tables = self._tables(f, free, [])
+        for i in np.flatnonzero(self._kept(f)).tolist():
+            scope: list[int] = []
+            table = tables[i]
+            for s in free:
+                p = int(_positions(s, f.count)[i])
+                axis = len(scope)
+                if s.role == "local":
+                    site = self.offset[s.name] + p
+                elif (s.name, p) in self.cells:
+                    site = len(self.states) + self.cells[s.name, p]
+                else:
+                    table = table.take(int(self._known(s.name, p)), axis)
+                    continue
+                if site in scope:
+                    first = scope.index(site)
+                    table = np.moveaxis(np.diagonal(table, 0, first, axis), -1, first)
+                else:
+                    scope.append(site)
+            yield tuple(scope), table
+
+    def _known(self, name: str, position: int) -> float:
+        """The value of an observation that is not drawn."""
+        known = self.bound.known.get(name)
+        if known is None or not np.isfinite(known[position]):
+            raise NotDiscrete(f"{name} is conditioned on, but there are no data for it")
+        return float(known[position])
 
     def _drawn(
         self, factors: tuple[GroundFactor, ...]
@@ -155,10 +217,7 @@ class _Build:
         number = self.cells.get((s.name, int(position)))
         if number is not None:
             return np.asarray(self.data[:, number])
-        known = self.bound.known.get(s.name)
-        if known is None or not np.isfinite(known[position]):
-            raise NotDiscrete(f"{s.name} is conditioned on, but there are no data for it")
-        return np.full(len(self.data), int(known[position]))
+        return np.full(len(self.data), int(self._known(s.name, int(position))))
 
     def _put(self, sites: list[int], table: np.ndarray) -> None:
         if not sites:

@@ -9,7 +9,7 @@ Its ELBO for a product q is \(\sum_i q_i^\top u_i + \sum_{i\sim j} q_i^\top \psi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -81,17 +81,32 @@ class Field:
         if near.shape[1] == 0:
             return np.array(self.unary[:, sites])
         others = q[:, near[sites]]
-        if len(psi) == 1:
-            return self.unary[:, sites] + np.einsum("nrkl,dnrl->dnk", psi[0, sites], others)
-        return self.unary[:, sites] + np.einsum("dnrkl,dnrl->dnk", psi[:, sites], others)
+        if len(psi) > 1:
+            return self.unary[:, sites] + np.einsum("dnrkl,dnrl->dnk", psi[:, sites], others)
+        # One matrix product for each site is far faster than a sum over five letters.
+        stacked = others.reshape(*others.shape[:2], -1).transpose(1, 0, 2)
+        return self.unary[:, sites] + (stacked @ self._gathered[sites]).transpose(1, 0, 2)
+
+    @cached_property
+    def _gathered(self) -> np.ndarray:
+        """The ψ of each site's neighbours below one another, ``[n, R·K, K]``, own state last."""
+        _, psi = self.neighbours
+        sites, width, states, _ = psi.shape[1:]
+        return np.ascontiguousarray(psi[0].swapaxes(-1, -2)).reshape(sites, width * states, states)
 
     def elbo(self, q: np.ndarray) -> np.ndarray:
         """The ELBO at each data set, in nats, ``[D]``."""
         single = np.einsum("dnk,dnk->d", q, self.unary) - xlogy(q, q).sum((1, 2))
         left, right = q[:, self.first], q[:, self.second]
         if len(self.pair) == 1:
-            return np.asarray(single + np.einsum("dek,ekl,del->d", left, self.pair[0], right))
+            pulled = (left.transpose(1, 0, 2) @ self.pair[0]).transpose(1, 0, 2)
+            return np.asarray(single + (pulled * right).sum((1, 2)))
         return np.asarray(single + np.einsum("dek,dekl,del->d", left, self.pair, right))
+
+    def of(self, data_sets: np.ndarray) -> Field:
+        """The same at some of the data sets."""
+        pair = self.pair if len(self.pair) == 1 else self.pair[data_sets]
+        return replace(self, unary=self.unary[data_sets], pair=pair, data=self.data[data_sets])
 
     def uniform(self) -> np.ndarray:
         """q with equal probabilities everywhere."""
