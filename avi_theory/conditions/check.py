@@ -103,7 +103,7 @@ def _local(analysis: Analysis, verdict: LocalVerdict) -> LocalReport:
 
 
 def _factor(analysis: Analysis, verdict: LocalVerdict) -> OptimalFactor | None:
-    site = site_of(analysis, verdict)
+    site = None if verdict.parts else site_of(analysis, verdict)
     if site is None:
         return None
     for closed_form in CLOSED_FORMS:

@@ -36,11 +36,13 @@ class Context:
 
     @cached_property
     def varying(self) -> frozenset[str]:
-        """The unit's letters, and the letters that a membership map ties to them."""
+        """The unit's letters, and the letters that maps, and maps of maps, tie to them."""
         letters = set(self.unit)
-        for given in self.analysis.model.givens.values():
-            if given.member_of in self.unit:
-                letters |= {a.letter for a in given.axes}
+        maps = [g for g in self.analysis.model.givens.values() if g.member_of is not None]
+        for _ in maps:
+            for given in maps:
+                if given.member_of in letters:
+                    letters |= {a.letter for a in given.axes}
         return frozenset(letters)
 
     @property

@@ -10,47 +10,18 @@ from sympy import Expr, Indexed
 
 from avi_theory.spec import terms
 from avi_theory.spec.model import Model
-from avi_theory.symbolic.components import Component, Components, Link, Node
+from avi_theory.symbolic.components import Component, Components, Node
 from avi_theory.symbolic.edges import edges, same_form
-from avi_theory.symbolic.entries import Input, index_text, reference_text
-from avi_theory.symbolic.errors import Stuck
+from avi_theory.symbolic.entries import Input, covers, index_text, reference_text
+from avi_theory.symbolic.errors import Partial, Stuck
 from avi_theory.symbolic.inputs import Inputs
 from avi_theory.symbolic.interaction import Decider
+from avi_theory.symbolic.regions import WHOLE, View, joined, parts
 from avi_theory.symbolic.structure import WRITTEN_OUT, Structure
+from avi_theory.symbolic.verdicts import ORDER, LocalVerdict
 
-ORDER = ("own", "inputs", "component", "unknown", "no")
-"""Verdicts from best to worst."""
-
-
-@dataclass(frozen=True)
-class LocalVerdict:
-    """The verdict on one local variable.
-
-    Attributes:
-        name: of the local.
-        closes: one of `ORDER`.
-        inputs: as the contract writes them, sorted.
-        needed: the same as expressions.
-        interacts_with: locals at other index points, or other locals at the same point.
-        edges: positions whose form differs.
-        unit: letters of the index tuple inside which the component lies.
-        component: the component; None if unknown.
-        links: the interactions of the local itself.
-        stuck: what could not be decided, or "".
-        randomised: whether some absent interaction holds only with probability one.
-    """
-
-    name: str
-    closes: str
-    inputs: tuple[str, ...]
-    needed: tuple[Input, ...] = ()
-    interacts_with: tuple[str, ...] = ()
-    edges: tuple[str, ...] = ()
-    unit: tuple[str, ...] = ()
-    component: Component | None = None
-    links: tuple[Link, ...] = ()
-    stuck: str = ""
-    randomised: bool = False
+MOST_CUTS = 3
+"""So many cuts of index sets are followed; more leave the verdict open."""
 
 
 @dataclass
@@ -59,30 +30,38 @@ class Analysis:
 
     Args:
         model: the model.
+        view: which part of each index set is looked at.
 
     Attributes:
-        structure, components: the prepared model and its interactions.
+        structure, components: the prepared model and its interactions, of the part with the worst
+            verdict where statements cover parts of an index set.
         locals: the verdict on each local.
         sites: what the closed forms have already read off, by local.
     """
 
     model: Model
+    view: View = WHOLE
     structure: Structure = field(init=False)
     components: Components = field(init=False)
     locals: dict[str, LocalVerdict] = field(init=False)
     sites: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.structure = Structure(self.model)
+        self.structure = Structure(self.model, regions=self.view.regions, longer=self.view.longer)
         self.tester = Decider(self.structure)
         self.components = Components(self.tester)
         self.collector = Inputs(self.components)
+        self._cuts: list[Partial] = []
         self.locals = {v.name: self._local(v.name) for v in self.model.locals}
+        if self._cuts and len(self.view.regions) < MOST_CUTS:
+            self._split(self._cuts[0])
 
     @cached_property
     def named(self) -> Decider:
         """The same model with its scalar givens under their names, for formulas."""
-        return Decider(Structure(self.model, named=True))
+        return Decider(
+            Structure(self.model, True, regions=self.view.regions, longer=self.view.longer)
+        )
 
     @property
     def closes(self) -> str:
@@ -108,7 +87,20 @@ class Analysis:
             verdicts = [self._rooted(root) for root in self._roots(name)]
             return self._joined(name, verdicts)
         except Stuck as stuck:
+            if isinstance(stuck, Partial):
+                self._cuts.append(stuck)
             return LocalVerdict(name, "unknown", (), stuck=str(stuck))
+
+    def _split(self, cut: Partial) -> None:
+        """Look at each part of an index set by itself, and join the verdicts."""
+        found = [Analysis(self.model, view) for view in parts(self.view, cut)]
+        if not found:
+            return
+        worst = max(found, key=lambda part: ORDER.index(part.closes))
+        self.locals = {name: joined(self, name, cut, found, worst) for name in self.locals}
+        self.view, self.structure = worst.view, worst.structure
+        self.tester, self.components = worst.tester, worst.components
+        self.collector = worst.collector
 
     def _roots(self, name: str) -> list[Node]:
         """The generic member of a family; every member along axes that are written out."""
@@ -126,7 +118,7 @@ class Analysis:
         component, needed, closes = self._explored(root)
         if closes == "no":
             needed = [e for e in needed if e.role != "position"]
-            texts = {self._whole(e) for e in needed}
+            texts = {self.whole(e) for e in needed}
         else:
             if closes == "inputs" and component.several:
                 needed = [*needed, *self._positions(component)]
@@ -134,7 +126,7 @@ class Analysis:
         unit = self._unit(component) if closes not in {"no", "unknown"} else ()
         return LocalVerdict(
             root.name, closes, tuple(sorted(texts)), tuple(needed), self._neighbours(component),
-            (), unit, component, component.links[root],
+            tuple(edges(self.components, component)), unit, component, component.links[root],
             randomised=component.randomised or self.collector.randomised,
         )  # fmt: skip
 
@@ -179,7 +171,7 @@ class Analysis:
             texts, unit = worst.inputs, worst.unit
         return LocalVerdict(
             name, closes, tuple(sorted(set(texts))), worst.needed, neighbours,
-            tuple(edges(self.components, name)) if len(verdicts) == 1 else (), unit,
+            tuple(dict.fromkeys(e for v in verdicts for e in v.edges)), unit,
             worst.component, worst.links, randomised=any(v.randomised for v in verdicts),
         )  # fmt: skip
 
@@ -203,7 +195,7 @@ class Analysis:
 
     def _generalised(self, verdicts: list[LocalVerdict]) -> tuple[str, ...]:
         """Inputs of the members written with the letter in place of their literal position."""
-        shifted: list[frozenset[str]] = []
+        members: list[dict[str, str]] = []
         for verdict in verdicts:
             assert verdict.component is not None
             root = verdict.component.root
@@ -212,11 +204,14 @@ class Analysis:
                 for a, p in zip(self.structure.axes(root.name), root.pattern, strict=True)
                 if p is not None
             }
-            shifted.append(frozenset(self._lifted(e, letters) for e in verdict.needed))
-        if len(set(shifted)) == 1:
-            return tuple(shifted[0])
-        entries: dict[str, Input] = {e.text: e for v in verdicts for e in v.needed}
-        return tuple(e.text for e in self.collector.without_covered(list(entries.values())))
+            members.append({e.text: self._lifted(e, letters) for e in verdict.needed})
+        shifted = [frozenset(lifted.values()) for lifted in members]
+        common = frozenset.intersection(*shifted)
+        entries: dict[str, Input] = {}
+        for verdict, lifted in zip(verdicts, members, strict=True):
+            entries |= {e.text: e for e in verdict.needed if lifted[e.text] not in common}
+        rest = [e.text for e in self.collector.without_covered(list(entries.values()))]
+        return (*(t for t in common if not any(covers(r, t) for r in rest)), *rest)
 
     def _lifted(self, entry: Input, letters: dict[str, Expr]) -> str:
         if not isinstance(entry.atom, Indexed):
@@ -276,7 +271,8 @@ class Analysis:
                 continue
         return own <= touched
 
-    def _whole(self, entry: Input) -> str:
+    def whole(self, entry: Input) -> str:
+        """The whole array that an input belongs to."""
         axes = self.structure.axes(terms.name_of(entry.atom))
         name = terms.name_of(entry.atom)
         return f"{name}[{','.join(':' * len(axes))}]" if axes else name

@@ -18,8 +18,9 @@ from sympy import Expr, Indexed, Symbol
 from avi_theory.spec import terms
 from avi_theory.symbolic.differences import letters_in
 from avi_theory.symbolic.errors import Stuck
-from avi_theory.symbolic.instances import Instance, Place, generic_site
+from avi_theory.symbolic.instances import Instance
 from avi_theory.symbolic.interaction import Decider, Interaction
+from avi_theory.symbolic.places import Place, generic_site
 from avi_theory.symbolic.positions import suspects
 
 ZERO = sympy.Integer(0)
@@ -109,13 +110,13 @@ class Components:
         kept = {s for s, literal in zip(terms.subscripts_of(atom), node.pattern, strict=True)
                 if literal is None}  # fmt: skip
         generics = {k: g for k, g in place.generics.items() if k in kept}
-        return terms.ref(node.name, *subs), Place(generics)
+        return terms.ref(node.name, *subs), Place(generics, place.longer)
 
     def place_of(self, site: Expr) -> Place:
         """The letters of a reference at a generic point."""
         _, place = generic_site(self.structure, terms.name_of(site))
         kept = {k: g for k, g in place.generics.items() if k in site.free_symbols}
-        return Place(kept)
+        return Place(kept, place.longer)
 
     def links(self, node: Node) -> tuple[Link, ...]:
         """The locals that interact with a node, each relation once."""
@@ -220,8 +221,9 @@ class Components:
                     s if k in moving and not s.free_symbols & letters and "·" not in str(s) else p
                     for k, (s, p) in enumerate(zip(atom.indices, node.pattern, strict=True))
                 ]
-                if literal != list(node.pattern):
-                    yield Node(node.name, tuple(literal))
+                member = Node(node.name, tuple(literal))
+                if member != node and self.links(member):
+                    yield member
 
     def of(self, root: Node, *, ends: bool = True) -> Component:
         """The component of a node.
@@ -264,7 +266,7 @@ class Components:
             }
             for node in list(nodes) if ends or units else ():
                 for member in self._special_members(node, whole):
-                    if member not in nodes:
+                    if member not in nodes and self.links(member):
                         nodes[member] = None
                         members[node].append(member)
                         queue.append(member)

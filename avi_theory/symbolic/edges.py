@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
-from avi_theory.symbolic.components import Components, Node
+from avi_theory.symbolic.components import Component, Components, Node
 from avi_theory.symbolic.differences import sign
 from avi_theory.symbolic.entries import index_text
 from avi_theory.symbolic.instances import Instance
@@ -19,33 +19,60 @@ Form = tuple[Expr, tuple[object, ...]]
 """A factor's expression, and the ranges of the letters it is summed over."""
 
 
-def edges(components: Components, name: str) -> list[str]:
-    """The edge positions of a local, as ``t=1``.
+def edges(components: Components, component: Component) -> list[str]:
+    """The edge positions of a component's root, as ``t=1``.
 
     A position is an edge if a statement's range leaves it out, or the text writes it down
-    literally, and the factors that hold it then have another form than at an interior point.
+    literally, and the factors that hold the root then have another form than at an interior point.
+    The optimum there is another function also where this happens to a member of a bounded
+    component, so its position counts, seen from the root.
 
     Args:
         components: the analysis so far.
-        name: of the local.
+        component: of the local.
     """
-    structure = components.structure
-    found: list[str] = []
-    for axis, owner in enumerate(structure.axes(name)):
-        for position in suspects(structure, name, axis):
-            if _differs(components, name, axis, position):
-                found.append(f"{owner.letter}={index_text(position)}")
-    return list(dict.fromkeys(found))
+    root = component.root
+    found = [(axis, p) for axis, _ in _loose(root) for p in _special(components, root, axis)]
+    if not component.grows:
+        for start, shared in component.units.items():
+            if start.map is not None:
+                continue
+            for node in component.nodes:
+                there = shared[node]
+                if node == root or there.map is not None or node.pattern[there.axis] is not None:
+                    continue
+                shift = there.offset - start.offset
+                found += [
+                    (start.axis, sympy.expand(p + shift))
+                    for p in _special(components, node, there.axis)
+                ]
+    axes = components.structure.axes(root.name)
+    inside = [
+        (axes[k], p) for k, p in found
+        if -1 not in (sign(p - axes[k].low), sign(axes[k].high - p))
+    ]  # fmt: skip
+    order = sorted(inside, key=lambda e: (axes.index(e[0]), sign(e[1] - e[0].low) is None))
+    return list(dict.fromkeys(f"{axis.letter}={index_text(p)}" for axis, p in order))
 
 
-def _differs(components: Components, name: str, axis: int, position: Expr) -> bool:
-    node = Node(name, tuple(
-        position if k == axis else None for k in range(len(components.structure.axes(name)))
-    ))  # fmt: skip
-    inner = Node(name, (None,) * len(node.pattern))
+def _loose(node: Node) -> list[tuple[int, Expr | None]]:
+    return [(k, p) for k, p in enumerate(node.pattern) if p is None]
+
+
+def _special(components: Components, inner: Node, axis: int) -> list[Expr]:
+    """Positions of a family along an axis whose form differs."""
+    return [
+        p for p in suspects(components.structure, inner.name, axis)
+        if _differs(components, inner, axis, p)
+    ]  # fmt: skip
+
+
+def _differs(components: Components, inner: Node, axis: int, position: Expr) -> bool:
+    pattern = (*inner.pattern[:axis], position, *inner.pattern[axis + 1 :])
+    node = Node(inner.name, pattern)
     if any(_beyond(components, atom) for atom in _references(components, node)):
         return True
-    letter = terms.index_symbol(components.structure.axes(name)[axis].letter)
+    letter = terms.index_symbol(components.structure.axes(inner.name)[axis].letter)
     return not same_form(components, node, inner, letter, position)
 
 
@@ -102,10 +129,29 @@ def _forms(
 ) -> Iterator[Form]:
     """The factors holding a node, written as if it stood at the interior point."""
     for instance in _instances(components, node):
-        expr = instance.expr
-        if position is not None:
-            expr = expr.xreplace(_shifted(components, expr, letter, position))
-        yield expr, tuple((g.low, g.high, g.facts) for g in instance.free)
+        if position is None:
+            yield instance.expr, tuple((g.low, g.high, g.facts) for g in instance.free)
+            continue
+
+        def moved(expr: Expr) -> Expr:
+            return expr.xreplace(_shifted(components, expr, letter, position))
+
+        ranges = []
+        for g in instance.free:
+            facts = tuple(
+                (moved(a), _member(components, a, b, letter, position)) for a, b in g.facts
+            )
+            ranges.append((moved(g.low), moved(g.high), facts))
+        yield moved(instance.expr), tuple(ranges)
+
+
+def _member(
+    components: Components, mapped: Expr, value: Expr, letter: Symbol, position: Expr
+) -> Expr:
+    """What a map points to, written as if the node stood at the interior point."""
+    given = components.structure.model.givens[terms.name_of(mapped)]
+    gap = sympy.expand(value - position)
+    return letter + gap if given.member_of == str(letter) and gap.is_number else value
 
 
 def _shifted(
@@ -113,7 +159,7 @@ def _shifted(
 ) -> dict[Expr, Expr]:
     put: dict[Expr, Expr] = {}
     for atom in expr.atoms(Indexed):
-        axes = components.structure.axes(terms.name_of(atom))
+        axes = components.structure.axes(terms.name_of(atom).removeprefix("missing\N{MIDDLE DOT}"))
         if components.structure.role(atom) == "global" or len(axes) != len(atom.indices):
             continue
         subs = []

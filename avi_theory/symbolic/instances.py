@@ -8,49 +8,18 @@ solution is an `Instance`: the factor's expression there, with the letters that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import product
 
 import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
-from avi_theory.symbolic.differences import gap, letters_in, sign, slope
+from avi_theory.symbolic.differences import gap, letters_in, slope
 from avi_theory.symbolic.errors import Stuck
-from avi_theory.symbolic.structure import WRITTEN_OUT, Row, Structure, Term, base_letter
-
-
-@dataclass(frozen=True)
-class Generic:
-    """A letter standing for an unnamed interior point of a range.
-
-    Attributes:
-        letter: the symbol.
-        low, high: the ends of the range it lies in.
-        facts: membership maps whose value at this point is known: ``(g[i], n)``.
-    """
-
-    letter: Symbol
-    low: Expr
-    high: Expr
-    facts: tuple[tuple[Expr, Expr], ...] = ()
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where we look from: the generic letters in scope."""
-
-    generics: Mapping[Symbol, Generic] = field(default_factory=dict)
-
-    @property
-    def facts(self) -> dict[Expr, Expr]:
-        """What is known about maps."""
-        return {k: v for g in self.generics.values() for k, v in g.facts}
-
-    def with_generics(self, more: Iterable[Generic]) -> Place:
-        """The same place with further letters."""
-        return Place({**self.generics, **{g.letter: g for g in more}})
+from avi_theory.symbolic.places import Generic, Place, inside
+from avi_theory.symbolic.structure import Row, Structure, Term, base_letter
 
 
 @dataclass(frozen=True)
@@ -75,50 +44,6 @@ class Instance:
         return self.free
 
 
-def generic_site(structure: Structure, name: str) -> tuple[Expr, Place]:
-    """A variable at a generic interior point, named by its own letters."""
-    axes = structure.axes(name)
-    letters = [terms.index_symbol(a.letter) for a in axes]
-    place = Place(
-        {x: Generic(x, a.low, a.high) for x, a in zip(letters, axes, strict=True)}
-    )  # fmt: skip
-    return terms.ref(name, *letters), place
-
-
-def inside(value: Expr, low: Expr, high: Expr, place: Place) -> bool:
-    """Whether a position lies in a range; a generic letter is taken far from both ends.
-
-    Raises:
-        Stuck: the range covers an unknown part of the index set.
-    """
-    if any(g.is_number and g < 0 for g in (gap(value, low), gap(high, value))):
-        return False
-    moving = [s for s in letters_in(value) if s in place.generics]
-    if not moving:
-        if value.atoms(Indexed):
-            return True
-        below, above = sign(gap(value, low)), sign(gap(high, value))
-        if below is None or above is None:
-            raise Stuck(f"{low}:{high}", f"whether {value} lies in this range is open")
-        return below >= 0 and above >= 0
-    if value.atoms(Indexed):
-        return True
-    hull = place.generics[moving[0]]
-    before, after = gap(low, hull.low), gap(hull.high, high)
-    begins = _reaches(before)
-    ends = _reaches(after)
-    if begins and ends:
-        return True
-    raise Stuck(f"{low}:{high}", f"it covers an unknown part of {hull.low}:{hull.high}")
-
-
-def _reaches(missing: Expr) -> bool:
-    """Whether a range that lacks this many points at one end still holds interior points."""
-    if missing.is_number:
-        return bool(missing <= WRITTEN_OUT)
-    return sign(missing) == -1
-
-
 class _Matching:
     """One attempt to make occurrences equal to targets by choosing a term's letters."""
 
@@ -127,6 +52,7 @@ class _Matching:
         self.open = set(letters)
         self.bound: dict[Symbol, Expr] = {}
         self.wanted: list[tuple[Expr, Expr]] = []
+        self.limits: dict[Symbol, tuple[Expr | None, Expr | None]] = {}
         self.facts = place.facts
 
     def reduce(self, expr: Expr) -> Expr:
@@ -154,7 +80,11 @@ class _Matching:
             self.wanted.append((left, right))
             return True
         if left.atoms(Indexed):
-            raise Stuck(left, "an index that is computed from a map")
+            shift, mapped = left.as_coeff_Add()
+            if not isinstance(mapped, Indexed):
+                raise Stuck(left, "an index that is computed from a map")
+            self.wanted.append((mapped, gap(right, shift)))
+            return True
         letter = free[-1]
         step = slope(left, letter)
         if step not in (1, -1):
@@ -166,6 +96,28 @@ class _Matching:
         self.bound = {k: v.xreplace({letter: value}) for k, v in self.bound.items()}
         self.bound[letter] = value
         self.open.discard(letter)
+
+    def narrowed(self, value: Expr, low: Expr, high: Expr) -> tuple[Expr, Expr]:
+        """The ends of a range around a value; an end that an open letter sets bounds that letter.
+
+        The value n lies in 1:m exactly for m from n on.
+
+        Raises:
+            Stuck: the end is not a shift of the letter, or the value's own range is not known.
+        """
+        ends = [low, high]
+        for side, end in enumerate(ends):
+            letters = [s for s in letters_in(end) if s in self.open]
+            if not letters:
+                continue
+            hulls = [self.place.generics[s] for s in letters_in(value) if s in self.place.generics]
+            if len(letters) > 1 or slope(end, letters[0]) != 1 or len(hulls) != 1:
+                raise Stuck(end, "the end of a range that other letters set")
+            before, after = self.limits.get(letters[0], (None, None))
+            bound = gap(value, end - letters[0])
+            self.limits[letters[0]] = (before, bound) if side == 0 else (bound, after)
+            ends[side] = (hulls[0].low, hulls[0].high)[side]
+        return ends[0], ends[1]
 
     def settle(self) -> bool:
         """Check the wanted map values that have become known; False if one fails."""
@@ -280,7 +232,7 @@ class Finder:
             value = matching.bound[r.letter]
             if value.free_symbols & matching.open:
                 continue
-            low, high = matching.reduce(r.low), matching.reduce(r.high)
+            low, high = matching.narrowed(value, matching.reduce(r.low), matching.reduce(r.high))
             if not inside(value, low, high, place):
                 return None
         return matching
@@ -317,11 +269,12 @@ class Finder:
             taken.add(letter)
             names[r.letter] = letter
             known = {**matching.bound, **names}
+            lowest, highest = matching.limits.get(r.letter, (None, None))
             free.append(
                 Generic(
                     letter,
-                    matching.reduce(r.low).xreplace(known),
-                    matching.reduce(r.high).xreplace(known),
+                    matching.reduce(r.low if lowest is None else lowest).xreplace(known),
+                    matching.reduce(r.high if highest is None else highest).xreplace(known),
                     tuple((a.xreplace(names), b.xreplace(names)) for a, b in facts),
                 )
             )

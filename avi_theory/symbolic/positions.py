@@ -7,7 +7,7 @@ from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.differences import slope
-from avi_theory.symbolic.structure import Structure
+from avi_theory.symbolic.structure import EDGES, Structure
 
 
 def suspects(structure: Structure, name: str, axis: int) -> list[Expr]:
@@ -49,7 +49,7 @@ def _is_position(sub: Expr) -> bool:
 
 def _few(missing: Expr) -> int:
     """How many positions at an end a range leaves out, or reaches beyond it."""
-    return int(abs(missing)) if missing.is_number and abs(missing) <= 8 else 0
+    return int(abs(missing)) if missing.is_number and abs(missing) <= EDGES else 0
 
 
 def _constant(position: Expr) -> float:

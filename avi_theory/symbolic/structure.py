@@ -8,7 +8,7 @@ symbol, and only ranges whose ends are both small numbers are written out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -22,6 +22,9 @@ from avi_theory.spec.model import Axis, Factor, Model, Range, Variable
 
 WRITTEN_OUT = 6
 """A range with numeric ends is written out up to this many points."""
+
+EDGES = 12
+"""At most so many positions at an end of an index set count as its edge."""
 
 
 class Row(sympy.Function):
@@ -103,6 +106,8 @@ class Structure:
     Attributes:
         model: the model.
         named: keep scalar givens as names unless they are 0 or 1 (for formulas).
+        regions: the ends of an index set to those of the part of it that is looked at.
+        longer: sizes known to exceed others, written as these and a rest.
         terms: the factors.
         tables: array literals by name, as nested tuples of numbers.
         edge_values: reference outside its own range to the value that the text gives it.
@@ -110,6 +115,8 @@ class Structure:
 
     model: Model
     named: bool = False
+    regions: Mapping[tuple[Expr, Expr], tuple[Expr, Expr]] = field(default_factory=dict)
+    longer: Mapping[Symbol, Expr] = field(default_factory=dict)
     terms: tuple[Term, ...] = ()
     tables: dict[str, Any] = field(default_factory=dict)
     edge_values: dict[Expr, Expr] = field(default_factory=dict)
@@ -146,6 +153,10 @@ class Structure:
         """The axes of a variable or a given."""
         owner = self.model.variables.get(name) or self.model.givens.get(name)
         return owner.axes if owner is not None else ()
+
+    def region(self, low: Expr, high: Expr) -> tuple[Expr, Expr]:
+        """The part of an index set that is looked at."""
+        return self.regions.get((low, high), (low, high))
 
     def maps_on(self, letter: str) -> list[str]:
         """The membership maps whose only subscript is this letter."""
@@ -295,7 +306,7 @@ class Structure:
     def _written_out(self, letter: Symbol, low: Expr, high: Expr, expr: Expr) -> bool:
         """Whether a range is so short, and its points so special, that it is written out."""
         count = sympy.expand(high - low)
-        if not (count.is_number and 0 <= count < WRITTEN_OUT):
+        if not (count.is_number and 0 <= count < EDGES):
             return False
         touched = {base_letter(letter)}
         for atom in expr.atoms(Indexed):
@@ -304,7 +315,7 @@ class Structure:
                     touched.add(axis.letter)
                     if not (axis.high - axis.low).is_number:
                         return True
-        return bool(touched & self.literal_letters)
+        return count < WRITTEN_OUT and bool(touched & self.literal_letters)
 
     def _summed(self, body: Expr, letter: Symbol, low: Expr, high: Expr) -> Expr:
         if self._written_out(letter, low, high, body):

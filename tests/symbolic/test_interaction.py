@@ -7,7 +7,7 @@ import pytest
 from avi_theory.conditions import check
 from avi_theory.spec import terms
 from avi_theory.spec.model import Model
-from avi_theory.symbolic.instances import generic_site
+from avi_theory.symbolic.places import generic_site
 from avi_theory.symbolic.interaction import Decider
 from avi_theory.symbolic.structure import Structure
 
@@ -82,11 +82,11 @@ def test_discrete_tables_with_more_categories_than_are_looked_at_once() -> None:
 
 def test_unknown_names_the_expression() -> None:
     text = (
-        "index t = 1:T\ngiven M\nlocal z[t] ~ Normal(0, 1)\n"
+        "index t = 1:T\ngiven M\ngiven K\nlocal z[t] ~ Normal(0, 1)\n"
         "observed x[t] ~ Normal(z[t], 1) for t in 1:M\n"
-        "observed y[t] ~ Normal(2*z[t], 1) for t in M+1:T"
+        "observed y[t] ~ Normal(2*z[t], 1) for t in K:T"
     )
     report = check(Model(text))
     assert report.closes == "unknown"
     assert not report.simple_hierarchical
-    assert any("1:M" in a for a in report.advice)
+    assert any("K:T" in a for a in report.advice)

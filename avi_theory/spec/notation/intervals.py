@@ -134,14 +134,28 @@ def uncovered(box: Box, cover: list[Box]) -> list[Box]:
     return [b for b in left if all(i.nonempty for i in b)]
 
 
-def hull(intervals: list[Interval]) -> Interval:
-    """The smallest range that holds all; ends that cannot be compared keep the first."""
+def hull(intervals: list[Interval], index: Interval | None = None) -> Interval:
+    """The smallest range that holds all, as far as its ends can be compared.
+
+    Ranges that follow one another (``1:M`` and ``M+1:T``) join, and an end of the declared index
+    set counts as outermost; other ends that cannot be compared keep the first.
+
+    Args:
+        intervals: the ranges.
+        index: of the declared index set.
+    """
     low, high = intervals[0].low, intervals[0].high
-    for interval in intervals[1:]:
-        if compare(interval.low, low) == -1:
-            low = interval.low
-        if compare(interval.high, high) == 1:
-            high = interval.high
+    for _ in intervals:
+        for interval in intervals:
+            below, above = compare(interval.low, low), compare(interval.high, high)
+            if below == -1 or (below is None and compare(interval.high + 1, low) == 0):
+                low = interval.low
+            if above == 1 or (above is None and compare(interval.low - 1, high) == 0):
+                high = interval.high
+            if index is not None and below is None and compare(interval.low, index.low) == 0:
+                low = interval.low
+            if index is not None and above is None and compare(interval.high, index.high) == 0:
+                high = interval.high
     return Interval(low, high)
 
 

@@ -65,7 +65,9 @@ def read_variables(raws: Sequence[Raw], scope: Scope, declared: Declared) -> Non
             continue
         axes = _axes(name, whole, scope)
         boxed = [replace(p, box=_box(p, axes)) for p in whole]
-        hulls = [hull([p.box[i] for p in boxed]) for i in range(len(axes))]
+        hulls = [
+            hull([p.box[i] for p in boxed], _index(letter, scope)) for i, letter in enumerate(axes)
+        ]
         final = tuple(Axis(a, h.low, h.high) for a, h in zip(axes, hulls, strict=True))
         first = whole[0].raw
         scope.variables[name] = Variable(
@@ -78,6 +80,13 @@ def read_variables(raws: Sequence[Raw], scope: Scope, declared: Declared) -> Non
             line=first.statement.line,
         )
         declared.places[name] = boxed
+
+
+def _index(letter: str, scope: Scope) -> Interval | None:
+    """The range of a declared index letter."""
+    if letter not in scope.indices:
+        return None
+    return Interval(scope.indices[letter].range.low, scope.indices[letter].range.high)
 
 
 def _read_place(raw: Raw, scope: Scope) -> Place | None:
