@@ -192,6 +192,8 @@ def test_random_discrete_models(block: int) -> None:
 
 
 @pytest.mark.long
-def test_a_thousand_random_discrete_models() -> None:
-    for seed in range(1000):
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("block", range(4))
+def test_a_thousand_random_discrete_models(block: int) -> None:
+    for seed in range(block * 250, block * 250 + 250):
         compare(seed)

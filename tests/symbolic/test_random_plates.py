@@ -157,6 +157,8 @@ def test_random_plates(block: int) -> None:
 
 
 @pytest.mark.long
-def test_two_thousand_random_plates() -> None:
-    for seed in range(2000):
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("block", range(4))
+def test_two_thousand_random_plates(block: int) -> None:
+    for seed in range(block * 500, block * 500 + 500):
         compare(seed)
