@@ -2,7 +2,9 @@
 
     python benchmarks/check_oracle.py --count 5000 --seed 0
 
-Prints the number of locals by structure and verdict, and every disagreement with its text.
+Prints the number of locals by structure and verdict, the models by family, the comparisons by
+kind (verdict, inputs, optima, interacts_with, edges, unit, simple_hierarchical), and every
+disagreement with its text.
 """
 
 from __future__ import annotations
@@ -12,15 +14,16 @@ import sys
 import time
 from pathlib import Path
 
+from avi_theory.conditions import check
+from avi_theory.results.report import Report
 from avi_theory.spec.model import Model
-from avi_theory.symbolic.analysis import Analysis
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "symbolic"))
 from oracle.campaign import campaign
 
 
-def decide(text: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    return {name: (v.closes, v.inputs) for name, v in Analysis(Model(text)).locals.items()}
+def decide(text: str) -> Report:
+    return check(Model(text), witness=False)
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Every verdict and every input set against brute force on random models.
+"""Every verdict, input set, neighbour, edge and unit against brute force on random models.
 
 `python benchmarks/check_oracle.py --count 5000` runs the long version and prints the counts.
 """
@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from avi_theory.conditions import check
+from avi_theory.results.report import Report
 from avi_theory.spec.model import Model
-from avi_theory.symbolic.analysis import Analysis
 from avi_theory.symbolic.interaction import Decider, Interaction
 from avi_theory.symbolic.structure import Structure
 
@@ -21,12 +23,12 @@ from oracle.compare import compared, oracle
 
 sys.path.pop(0)
 
-BATCH = 30
+BATCH = 20
 
 
-def decide(text: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """What the analysis says of every local."""
-    return {name: (v.closes, v.inputs) for name, v in Analysis(Model(text)).locals.items()}
+def decide(text: str) -> Report:
+    """What `check` says."""
+    return check(Model(text), witness=False)
 
 
 def told(tally) -> str:
@@ -132,9 +134,43 @@ def test_a_planted_fault_is_found(fault, monkeypatch):
     assert tally.troubles
 
 
+def with_local(report: Report, name: str, **changed) -> Report:
+    """The report with something else said of one local."""
+    return replace(report, locals={**report.locals, name: replace(report.locals[name], **changed)})
+
+
 def test_a_wrong_input_set_is_found():
     text = KNOWN["inputs"]
-    right = decide(text)["z"][1]
-    assert not compared(text, lambda _: {"z": ("inputs", right)}).trouble
-    for wrong in (right[1:], right[:-1], (*right, "n"), (*right, "x[n-1]")):
-        assert compared(text, lambda _, w=wrong: {"z": ("inputs", w)}).trouble
+    right = decide(text)
+    inputs = right.locals["z"].inputs
+    assert not compared(text, lambda _: right).trouble
+    for wrong in (inputs[1:], inputs[:-1], (*inputs, "n"), (*inputs, "x[n-1]")):
+        report = with_local(right, "z", inputs=wrong)
+        assert compared(text, lambda _, r=report: r).trouble
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        (KNOWN["no"], {"interacts_with": ("z[t-1]",)}),
+        (KNOWN["no"], {"interacts_with": ("z[t-2]", "z[t-1]", "z[t+1]")}),
+        (KNOWN["own"], {"interacts_with": ("z[n-1]",)}),
+        (KNOWN["no"], {"edges": ("t=1",)}),
+        (KNOWN["no"], {"edges": ("t=1", "t=2", "t=T")}),
+        (KNOWN["own"], {"edges": ("n=1",)}),
+    ],
+)
+def test_a_wrong_neighbour_or_edge_is_found(text, changed):
+    right = decide(text)
+    assert not compared(text, lambda _: right).trouble
+    assert compared(text, lambda _: with_local(right, "z", **changed)).trouble
+
+
+@pytest.mark.parametrize("text", KNOWN.values())
+def test_a_wrong_unit_or_hierarchy_is_found(text):
+    right = decide(text)
+    assert not compared(text, lambda _: right).trouble
+    wrong_unit = replace(right, unit=("m",))
+    wrong_form = replace(right, simple_hierarchical=not right.simple_hierarchical)
+    for report in (wrong_unit, wrong_form):
+        assert compared(text, lambda _, r=report: r).trouble

@@ -9,6 +9,7 @@ ones.  Positions count as inputs if the density at another position differs at e
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -37,6 +38,10 @@ class Brute:
         world = self.world
         if factors is None:
             factors = [f for f in world.holders.get(u, []) if v in f.holds]
+        return any(self._interact(u, v, seen) for seen in _patterns(factors))
+
+    def _interact(self, u: Ref, v: Ref, factors: list[Factor]) -> bool:
+        world = self.world
         others = {r for f in factors for r in f.holds} - {u, v}
         trials, many = _effort(factors)
         for trial in range(trials):
@@ -99,13 +104,18 @@ class Brute:
 
     def closure(self, ref: Ref) -> frozenset[tuple[str, int]]:
         """Its index tuple with what membership maps say about it."""
-        found = set(self.tuple_of(ref))
-        for name, letter in self.world.program.maps.items():
-            axes = self.world.program.axes[name]
-            known = dict(found)
-            if name in self.world.shape and all(a in known for a in axes):
-                found.add((letter, self.world.shape[name][tuple(known[a] for a in axes)]))
-        return frozenset(found)
+        found = dict(self.tuple_of(ref))
+        for axis, i in self.tuple_of(ref):
+            found.update(self.world.led(axis, i))
+        return frozenset(found.items())
+
+
+def _patterns(factors: list[Factor]) -> Iterator[list[Factor]]:
+    """The factors, and what is left of them where data lack a cell or two."""
+    yield factors
+    cells = [f for f in factors if f.statement.missing]
+    for lost in (*((f,) for f in cells), *combinations(cells, 2)):
+        yield [f for f in factors if f not in lost]
 
 
 def _effort(factors: list[Factor]) -> tuple[int, int]:
@@ -158,17 +168,7 @@ class Shifted:
             if axis == letter:
                 parts.append(("by", i - at))
                 continue
-            maps = [
-                m for m, to in self.world.program.maps.items()
-                if to == letter and self.world.program.axes[m] == (axis,)
-                and m in self.world.shape
-            ]  # fmt: skip
-            if maps:
-                shape = self.world.shape[maps[0]]
-                group = sorted(p for p, g in shape.items() if g == shape[i,])
-                parts.append(("member", shape[i,] - at, group.index((i,))))
-            else:
-                parts.append(i)
+            parts.append(self.world.rank(axis, i, {letter: at}))
         return ref[0], tuple(parts)
 
     def _differences(self, z: Ref, letter: str, at: int) -> list[Any]:

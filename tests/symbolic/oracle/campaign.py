@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .compare import Outcome, Verdicts, compared
+from .compare import Decide, Outcome, compared
 from .discrete import discrete_text
 from .gaussian import gaussian_text
 from .mixed import mixed_text
 from .odd import odd_text
+from .wide import wide_text
 
 MAKERS = (gaussian_text,) * 4 + (odd_text,) * 2 + (discrete_text,) * 2 + (mixed_text,) * 2
 """Six in ten models are Gaussian, two in ten discrete, two in ten mixed."""
 
+WIDE = 3
+"""After every so many turns of the makers a turn goes to texts of wider reach."""
+
 
 def drawn(seed: int) -> tuple[str, str]:
     """The structure and the text of one seed."""
-    make = MAKERS[seed % len(MAKERS)]
+    turn, place = divmod(seed, len(MAKERS))
+    make = wide_text if turn % WIDE == WIDE - 1 else MAKERS[place]
     structure, text = make(random.Random(seed))
     kind = make.__name__.partition("_")[0]
     return structure if structure.startswith(kind) else f"{kind} {structure}", text
@@ -32,6 +37,8 @@ class Tally:
     Attributes:
         counts: locals by structure and the oracle's verdict.
         models: how many were compared.
+        families: models by the generator that wrote them.
+        made: comparisons by kind.
         unknown: how many the analysis could not decide.
         solved: locals whose optimum was computed; `coincidences`: those ignoring an input.
         troubles: the disagreements with their seeds.
@@ -39,6 +46,8 @@ class Tally:
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     models: int = 0
+    families: Counter[str] = field(default_factory=Counter)
+    made: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
     solved: int = 0
     coincidences: int = 0
@@ -54,6 +63,8 @@ class Tally:
                 for w in verdicts
             ]
             rows.append(f"{s:18}" + "".join(f"{n:>11}" for n in row))
+        rows.append("models: " + _listed(self.families))
+        rows.append("comparisons: " + _listed(self.made))
         rows.append(
             f"{self.models} models, {len(self.troubles)} disagreements, {self.unknown} undecided; "
             f"{self.solved} optima computed, {self.coincidences} of them ignore an input by "
@@ -62,12 +73,16 @@ class Tally:
         return "\n".join(rows)
 
 
-def campaign(seeds: Iterable[int], decide: Callable[[str], Verdicts], stop: int = 10) -> Tally:
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counts.most_common())
+
+
+def campaign(seeds: Iterable[int], decide: Decide, stop: int = 10) -> Tally:
     """Compare the models of some seeds; give up after `stop` disagreements.
 
     Args:
         seeds: one model each.
-        decide: the analysis, from a text.
+        decide: `check`, from a text.
         stop: how many disagreements are enough.
     """
     tally = Tally()
@@ -75,6 +90,8 @@ def campaign(seeds: Iterable[int], decide: Callable[[str], Verdicts], stop: int 
         structure, text = drawn(seed)
         outcome = compared(text, decide)
         tally.models += 1
+        tally.families[structure.partition(" ")[0]] += 1
+        tally.made += outcome.made
         tally.unknown += outcome.unknown
         tally.solved += outcome.solved
         tally.coincidences += outcome.coincidences

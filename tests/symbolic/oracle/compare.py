@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from avi_theory.results.report import LocalReport, Report
 
 from .brute import POSITION, Brute
 from .fixpoint import discrete_dependence, gaussian_dependence
-from .reader import read
+from .reader import Program, read
 from .verdict import Answer, Oracle
-from .world import World
+from .whole import Whole
+from .world import Ref, World
 from .written import expanded, loose_ends
 
-Verdicts = Mapping[str, tuple[str, tuple[str, ...]]]
-"""A local's name to what `check` says: closes, inputs."""
+Decide = Callable[[str], Report]
+"""What `check` says of a text."""
 
 SMALL = {1: 11, 2: 6, 3: 4}
 TINY = 4
@@ -31,6 +36,7 @@ class Outcome:
         trouble: the disagreements, or "".
         solved: locals whose optimum was computed.
         coincidences: those whose optimum ignores an input at the given numbers.
+        made: how many comparisons of each kind were made.
     """
 
     text: str
@@ -39,6 +45,7 @@ class Outcome:
     trouble: str
     solved: int = 0
     coincidences: int = 0
+    made: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         return f"{self.text}\n{self.trouble}"
@@ -49,8 +56,9 @@ def oracle(text: str) -> Oracle:
     program = read(text)
     letters = {x for s in program.statements for r in s.ranges for x in [r.letter]}
     rank = 2 if len(letters) > 1 else 1
-    small = dict.fromkeys(program.sizes, SMALL[rank])
-    large = dict.fromkeys(program.sizes, LARGE[rank])
+    reach = 2 * _reach(program) if rank == 1 else -9
+    small = dict.fromkeys(program.sizes, max(SMALL[rank], reach + 7))
+    large = dict.fromkeys(program.sizes, max(LARGE[rank], reach + 11))
     for name in program.maps:
         for letter in program.axes[name]:
             size = program.letters[letter].high.text
@@ -59,33 +67,57 @@ def oracle(text: str) -> Oracle:
     return Oracle(program, small, large)
 
 
-def compared(text: str, decide: Callable[[str], Verdicts], inputs: bool = True) -> Outcome:
-    """Decide a text by brute force and by the analysis.
+def _reach(program: Program) -> int:
+    """The last position near the start that a range names."""
+    ends = [end.text for s in program.statements for r in s.ranges for end in (r.low, r.high)]
+    return max([0, *(int(e) for e in ends if e.isdigit())])
+
+
+def compared(text: str, decide: Decide) -> Outcome:
+    """Decide a text by brute force and by `check`.
 
     Args:
         text: the model.
-        decide: the analysis, from the text.
-        inputs: whether the input sets are compared, too.
+        decide: `check`, from the text.
     """
     brute = oracle(text)
-    verdicts = decide(text)
-    found: dict[str, str] = {}
+    report = decide(text)
+    answers = {name: brute.answer(name) for name in report.locals}
+    found = {name: answer.closes for name, answer in answers.items()}
+    names = list(report.locals)
+    if any(v.closes == "unknown" for v in report.locals.values()):
+        return Outcome(text, found, True, "")
+    made: Counter[str] = Counter()
     trouble: list[str] = []
-    unknown = False
-    for name, (closes, texts) in verdicts.items():
-        answer = brute.answer(name)
-        found[name] = answer.closes
-        if closes == "unknown":
-            unknown = True
-            continue
-        problem = _problem(answer, closes, texts, brute, inputs)
-        if problem and closes != "no":
-            fewer = brute.answer(name, reduced=True)
-            problem = _problem(fewer, closes, texts, brute, inputs)
-        if problem:
-            trouble.append(f"{name}: {problem}")
-    solved, ignored, wrong = _fixpoints(brute, list(verdicts))
-    return Outcome(text, found, unknown, "\n".join([*trouble, *wrong]), solved, ignored)
+    for name, local in report.locals.items():
+        problem = _problem(answers[name], local, brute)
+        if problem and local.closes != "no":
+            problem = _problem(brute.answer(name, reduced=True), local, brute)
+        trouble += [f"{name}: {problem}"] * bool(problem)
+        made.update(("verdict", "inputs"))
+    solved, ignored, wrong = _fixpoints(brute, names)
+    made["optima"] = solved
+    beside = _beside(Whole(brute, answers), report, made)
+    troubles = "\n".join([*trouble, *wrong, *beside])
+    return Outcome(text, found, False, troubles, solved, ignored, made)
+
+
+def _beside(whole: Whole, report: Report, made: Counter[str]) -> list[str]:
+    """What is wrong with a report's neighbours, edges, unit and `simple_hierarchical`."""
+    wrong = []
+    for name, local in report.locals.items():
+        for problem in (
+            whole.neighbours_wrong(name, local.interacts_with),
+            whole.edges_wrong(name, local.edges),
+        ):
+            wrong += [f"{name}: check says {problem}"] * bool(problem)
+        made.update(("interacts_with", "edges"))
+    if set(report.unit) != whole.unit:
+        wrong.append(f"check says unit {report.unit}, brute force {sorted(whole.unit)}")
+    if report.simple_hierarchical != whole.simple:
+        wrong.append(f"check says simple_hierarchical {report.simple_hierarchical}, not so")
+    made.update(("unit", "simple_hierarchical"))
+    return wrong
 
 
 def _fixpoints(brute: Oracle, names: list[str]) -> tuple[int, int, list[str]]:
@@ -114,13 +146,11 @@ def _fixpoints(brute: Oracle, names: list[str]) -> tuple[int, int, list[str]]:
     return solved, ignored, wrong
 
 
-def _problem(
-    answer: Answer, closes: str, texts: tuple[str, ...], brute: Oracle, inputs: bool
-) -> str:
-    if closes != answer.closes:
-        return f"check says {closes} {texts}, brute force {_said(answer)}"
-    if inputs and not _same(answer, texts, brute):
-        return f"({closes}) check reads {texts}, brute force {_said(answer)}"
+def _problem(answer: Answer, local: LocalReport, brute: Oracle) -> str:
+    if local.closes != answer.closes:
+        return f"check says {local.closes} {local.inputs}, brute force {_said(answer)}"
+    if not _same(answer, local.inputs, brute):
+        return f"({local.closes}) check reads {local.inputs}, brute force {_said(answer)}"
     return ""
 
 
@@ -142,7 +172,20 @@ def _same(answer: Answer, texts: tuple[str, ...], brute: Oracle) -> bool:
     spare = {z: loose_ends(texts, z, world) for z in at}
     if all(needed[z] <= w and w - needed[z] <= spare[z] for z, w in at.items()):
         return True
-    return all(answer.union <= w and w - answer.union <= spare[z] for z, w in at.items())
+    if answer.closes != "component":
+        return len(at) > 1 and _by_members(texts, needed, world)
+    inside = {z: _without_positions(w) for z, w in needed.items()}
+    return (len(at) > 1 and _by_members(texts, inside, world)) or all(
+        answer.union <= w and w - answer.union <= spare[z] for z, w in at.items()
+    )
+
+
+def _by_members(texts: tuple[str, ...], needed: Mapping[Ref, set[Any]], world: World) -> bool:
+    """Whether members at written-out places find all they need, and each input serves one."""
+    said = {z: {t: expanded((t,), z, world) for t in texts} for z in needed}
+    enough = all(w <= {r for refs in said[z].values() for r in refs} for z, w in needed.items())
+    return enough and all(any(said[z][t] and said[z][t] <= w for z, w in needed.items())
+                          for t in texts)  # fmt: skip
 
 
 def _names_beside(answer: Answer, brute: Brute) -> set[str]:

@@ -67,7 +67,7 @@ class _Rows:
         """The optimal mean's coefficients on data, globals and 1, and the precision."""
         table = [self._row(j, values) for j in self.component]
         matrix = [[row.get(k, Fraction(0)) for k in self.component] for row in table]
-        weights = _solved(matrix, [Fraction(int(j == z)) for j in self.component])
+        weights = solved(matrix, [Fraction(int(j == z)) for j in self.component])
         if weights is None:
             return None
         at = self.component.index(z)
@@ -99,7 +99,7 @@ class _Rows:
         return row
 
 
-def _solved(matrix: list[list[Fraction]], right: list[Fraction]) -> list[Fraction] | None:
+def solved(matrix: list[list[Fraction]], right: list[Fraction]) -> list[Fraction] | None:
     """The solution of a positive definite system; None if it is not positive definite."""
     size = len(matrix)
     rows = [[*row, b] for row, b in zip(matrix, right, strict=True)]
@@ -135,19 +135,29 @@ def discrete_dependence(
     total = int(np.prod([sizes[x] for x in data])) if data else 1
     if len(component) > 6 or total > 2048:
         return None
-    field = _MeanField(world, component, data, sizes, total)
+    field = MeanField(world, component, Values(world, "semantic"), data)
     best = field.optimum(z, starts, sweeps).reshape(*(sizes[x] for x in data), sizes[z])
     return {x for k, x in enumerate(data) if np.ptp(best, axis=k).max() > 1e-7}
 
 
-class _MeanField:
-    """Coordinate ascent for every data set at once; arrays are [data sets, starts, states…]."""
+class MeanField:
+    """Coordinate ascent for every data set at once; arrays are [data sets, starts, states…].
+
+    Args:
+        world: the unrolled model.
+        component: the locals that are solved together.
+        values: of all else.
+        data: observations whose values are all enumerated, instead of taken from `values`.
+    """
 
     def __init__(
-        self, world: World, component: list[Ref], data: list[Ref], sizes: dict[Ref, int], total: int
+        self, world: World, component: list[Ref], values: Values, data: list[Ref] | None = None
     ) -> None:
-        self.component, self.sizes, self.total = component, sizes, total
+        data = data or []
+        sizes = {r: world.program.supports[r[0]][1] for r in (*component, *data)}
+        self.component, self.sizes = component, sizes
         grids = list(product(*(range(sizes[x]) for x in data)))
+        self.total = len(grids)
         columns = {x: np.array([g[k] for g in grids]) for k, x in enumerate(data)}
         members = set(component)
         factors = {id(f): f for j in component for f in world.holders[j]}
@@ -155,13 +165,23 @@ class _MeanField:
         for f in factors.values():
             inside = sorted(r for r in f.holds if r in members)
             seen = sorted(r for r in f.holds if r in columns)
-            table = _table(world, f, inside, seen, sizes)
+            table = _table(world, f, [*seen, *inside], sizes, values)
             index = tuple(columns[x] for x in seen)
-            values = table[index] if seen else np.broadcast_to(table, (total, *table.shape))
-            self.tables.append((inside, values))
+            shape = (self.total, *table.shape)
+            self.tables.append((inside, table[index] if seen else np.broadcast_to(table, shape)))
 
     def optimum(self, z: Ref, starts: int, sweeps: int) -> np.ndarray:
         """The factor of a local at the best optimum found; ties share their mean."""
+        q, top = self._converged(starts, sweeps)
+        return np.sum(q[z] * top[..., None], 1) / top.sum(1)[:, None]
+
+    def best(self, z: Ref, starts: int, sweeps: int) -> np.ndarray:
+        """The factors of a local at all best optima found, for the first data set."""
+        q, top = self._converged(starts, sweeps)
+        return q[z][0][top[0]]
+
+    def _converged(self, starts: int, sweeps: int) -> tuple[dict[Ref, np.ndarray], np.ndarray]:
+        """Factors from every start, and which starts reach the best ELBO."""
         rng = np.random.default_rng(0)
         q = {
             j: rng.dirichlet(np.full(self.sizes[j], 0.5), (self.total, starts))
@@ -183,8 +203,7 @@ class _MeanField:
         elbo = sum(self._expected(table, inside, q, None) for inside, table in self.tables)
         for j in self.component:
             elbo = elbo - np.sum(q[j] * np.log(np.maximum(q[j], 1e-300)), -1)
-        top = elbo >= np.max(elbo, 1, keepdims=True) - 1e-9  # type: ignore[operator]
-        return np.sum(q[z] * top[..., None], 1) / top.sum(1)[:, None]
+        return q, elbo >= np.max(elbo, 1, keepdims=True) - 1e-9  # type: ignore[operator]
 
     def _expected(
         self, table: np.ndarray, inside: list[Ref], q: dict[Ref, np.ndarray], keep: Ref | None
@@ -203,14 +222,11 @@ class _MeanField:
 
 
 def _table(
-    world: World, f: Factor, inside: list[Ref], seen: list[Ref], sizes: dict[Ref, int]
+    world: World, f: Factor, order: list[Ref], sizes: dict[Ref, int], values: Values
 ) -> np.ndarray:
-    """log φ over [observations…, locals…], everything else drawn once."""
-    values = Values(world, "semantic")
-    order = [*seen, *inside]
+    """log φ over some references, everything else at its value."""
     table = np.zeros([sizes[r] for r in order])
     for place in product(*(range(sizes[r]) for r in order)):
-        table[place] = float(
-            world.energy([f], values.changed(dict(zip(order, place, strict=True))))
-        )
+        put = dict(zip(order, place, strict=True))
+        table[place] = float(world.energy([f], values.changed(put)))
     return table

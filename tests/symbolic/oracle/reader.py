@@ -57,6 +57,7 @@ class Statement:
         ranges: outermost first.
         family: the distribution; "" for a potential.
         arguments: positional ones and named ones by name; a potential has one.
+        missing: whether the data may lack cells, and the density with them.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Statement:
     family: str
     arguments: tuple[Code, ...]
     named: tuple[tuple[str, Code], ...] = ()
+    missing: bool = False
 
 
 @dataclass
@@ -186,7 +188,8 @@ def _ordered(program: Program, explicit: list[Interval], used: set[str]) -> tupl
 
 def _density(program: Program, role: str, body: str) -> None:
     left, _, right = body.partition("~")
-    right, ranges = _ranges(right)
+    missing = right.endswith(" missing")
+    right, ranges = _ranges(right.removesuffix(" missing"))
     name, subs = reference(left)
     call = ast.parse(right.strip(), mode="eval").body
     assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name), right
@@ -203,7 +206,7 @@ def _density(program: Program, role: str, body: str) -> None:
     program.statements.append(
         Statement(
             name, tuple(Code.of(s) for s in subs), _ordered(program, ranges, used),
-            call.func.id, arguments, named,
+            call.func.id, arguments, named, missing,
         )
     )  # fmt: skip
 

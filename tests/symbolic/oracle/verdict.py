@@ -125,7 +125,7 @@ class Oracle:
                 r[0] in self.program.roles and own <= self.first.closure(r) for r in needed
             )
             return ("own" if attached else "inputs"), needed
-        units = self._units(component)
+        units = self.units(component)
         names = [j[0] for j in component]
         one_each = len(set(names)) == len(names)
         if one_each and self._conflict(tuples):
@@ -139,7 +139,7 @@ class Oracle:
         more = self.second.inputs(middle)
         return ("no" if len(more) > len(needed) else "inputs"), needed
 
-    def _units(self, component: list[Ref]) -> set[str]:
+    def units(self, component: list[Ref]) -> set[str]:
         """Letters of which every family in a component has one value, up to offsets."""
         values: dict[str, dict[str, set[int]]] = {}
         for j in component:

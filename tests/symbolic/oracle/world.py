@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
@@ -212,6 +212,26 @@ class World:
         if not self.balanced:
             stream.shuffle(chosen)
         self.shape[name] = dict(zip(places, chosen, strict=True))
+
+    def led(self, letter: str, i: int) -> dict[str, int]:
+        """Where membership maps lead from an index value, in one step or several."""
+        found: dict[str, int] = {}
+        for name, target in self.program.maps.items():
+            shape = self.shape.get(name, {})
+            if self.program.axes[name] == (letter,) and (i,) in shape:
+                found[target] = shape[i,]
+                found.update(self.led(target, shape[i,]))
+        return found
+
+    def rank(self, letter: str, i: int, place: Mapping[str, int]) -> Hashable:
+        """An index value, or its rank in its group where maps lead from it to the place."""
+        for target, at in place.items():
+            goal = self.led(letter, i).get(target)
+            if goal is not None:
+                line = (p[letter] for p in self.grid((self.program.letters[letter],)))
+                group = [k for k in line if self.led(letter, k).get(target) == goal]
+                return "member", goal - at, group.index(i)
+        return i
 
     def is_membership(self, name: str) -> bool:
         """Whether a map stands in the subscript of a local."""

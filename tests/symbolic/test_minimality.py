@@ -1,0 +1,146 @@
+"""Removing any one input breaks it: two data sets that differ there alone have other optima.
+
+Linear-Gaussian models by an exact linear system, discrete ones by coordinate ascent from many
+starts on every data set of the component.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tomllib
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from avi_theory.conditions import check
+from avi_theory.results.report import Report
+from avi_theory.spec.model import Model
+
+sys.path.insert(0, str(Path(__file__).parent))
+from oracle.compare import oracle
+from oracle.discrete import discrete_text
+from oracle.gaussian import gaussian_text
+from oracle.minimal import Found, examined, solver
+from oracle.odd import odd_text
+from oracle.wide import wide_text
+
+sys.path.pop(0)
+
+GALLERY = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
+MAKERS = (gaussian_text, odd_text, wide_text, discrete_text)
+
+
+def decide(text: str) -> Report:
+    return check(Model(text), witness=False)
+
+
+def found(text: str, report: Report | None = None) -> Found | None:
+    """Which inputs are needed, or None if the model is neither linear-Gaussian nor discrete.
+
+    A random potential can leave a density without a normaliser; None then, too.
+    """
+    brute = oracle(text)
+    fitting = solver(brute)
+    return None if fitting is None else examined(brute, fitting, report or decide(text))
+
+
+def campaign(make, seeds) -> Counter[str]:
+    """Put the inputs of many random models to the test."""
+    tally: Counter[str] = Counter()
+    for seed in seeds:
+        _, text = make(random.Random(seed))
+        answer = found(text)
+        if answer is None:
+            tally["improper"] += 1
+            continue
+        assert not answer.idle, f"{make.__name__}, seed {seed}: {answer.idle} not needed in\n{text}"
+        tally["models"] += 1
+        tally["inputs"] += len(answer.pairs)
+    return tally
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_every_input_of_a_random_model_is_needed(make):
+    tally = campaign(make, range(12))
+    assert tally["inputs"] >= 12, tally
+    assert tally["improper"] <= 1, tally
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("make", MAKERS)
+def test_every_input_of_many_random_models_is_needed(make):
+    tally = campaign(make, range(1000, 1400))
+    assert tally["inputs"] >= 300, tally
+    assert tally["improper"] <= 25, tally
+
+
+def test_every_input_of_the_gallery_is_needed():
+    """All linear-Gaussian and discrete models that close; their locals are scalars."""
+    seen: Counter[str] = Counter()
+    for file in GALLERY:
+        spec = tomllib.loads(file.read_text())
+        text = spec["model"]
+        if spec["expect"]["closes"] == "no" or "R[" in text:
+            continue
+        answer = found(text)
+        if answer is not None:
+            assert not answer.idle, f"{file.stem}: {answer.idle} not needed"
+            seen[file.stem] = len(answer.pairs)
+    assert len(seen) >= 12, seen
+    assert all(seen.values()), seen
+
+
+# -- the checker itself --------------------------------------------------------------------------
+
+PAIR = (
+    "index n = 1:N\ngiven c[n]\nlocal z[n] ~ Normal(0, 1)\nlocal w[n] ~ Normal(0, 1)\n"
+    "observed x[n] ~ Normal(z[n] + w[n], 1)\nobserved y[n] ~ Normal(w[n] + c[n], 1)\n"
+)
+STATES = (
+    "index n = 1:N\ngiven c[n]\ngiven B = [[3/4, 1/4], [1/5, 4/5]]\n"
+    "local z[n] ~ Categorical([1/3, 2/3])\nlocal w[n] ~ Categorical([1/2, 1/2])\n"
+    "observed x[n] ~ Categorical(B[z[n]])\nobserved y[n] ~ Categorical(B[w[n]])\n"
+    "potential z[n]*w[n]/2 for n in 1:N\npotential c[n]*w[n] for n in 1:N\n"
+)
+
+
+@pytest.mark.parametrize("text", [PAIR, STATES])
+@pytest.mark.parametrize("spare", ["x[n-1]", "y[n+1]", "c[n-1]", "n", "y[1]"])
+def test_a_superfluous_input_is_found(text, spare):
+    report = decide(text)
+    local = report.locals["z"]
+    assert set(local.inputs) == {"c[n]", "x[n]", "y[n]"}
+    planted = replace(local, inputs=(*local.inputs, spare))
+    answer = found(text, replace(report, locals={"z": planted}))
+    assert answer is not None
+    assert answer.idle == [("z", spare)]
+    assert set(answer.pairs) == {("z", text) for text in local.inputs}
+
+
+def test_an_input_that_cancels_in_the_optimum_is_found():
+    """With Λ = [[2, 1], [1, 2]] and h = (x, 2x), z's mean ignores x."""
+    text = (
+        "index n = 1:N\nlocal z[n] ~ Normal(0, 1)\nlocal w[n] ~ Normal(0, 1)\n"
+        "observed x[n] ~ Normal(z[n] + w[n], 1)\nobserved y[n] ~ Normal(0, 1)\n"
+        "potential z[n]*y[n] for n in 1:N\npotential 2*w[n]*y[n] for n in 1:N\n"
+    )
+    report = decide(text)
+    assert report.locals["z"].inputs == ("x[n]",)
+    wrong = replace(report.locals["z"], inputs=("x[n]", "y[n]"))
+    answer = found(text, replace(report, locals={"z": wrong}))
+    assert answer is not None
+    assert answer.idle == [("z", "y[n]")]
+
+
+def test_the_exact_optimum_of_the_textbook_plate():
+    """z ~ N(0, 1), x ~ N(z, 1/2): mean 4x/5, precision 5."""
+    text = "index n = 1:N\nlocal z[n] ~ Normal(0, 1)\nobserved x[n] ~ Normal(z[n], 1/2)\n"
+    answer = found(text)
+    assert answer is not None
+    pair = answer.pairs["z", "x[n]"]
+    assert pair.factors == tuple((Fraction(4, 5) * x, Fraction(5)) for x in pair.values)
