@@ -75,22 +75,35 @@ class Forms:
         """
         return {at for other, at in self._line(z, letter) if self.differs(z, other, letter)}
 
-    def input_edges(self, z: Ref, letter: str) -> set[int]:
+    def input_edges(self, z: Ref, letter: str, weighted: bool = False) -> set[int]:
         """Places along a letter at which the local's component has other inputs.
 
         Args:
             z: an interior member with a bounded component.
             letter: one of its own.
+            weighted: whether the position enters the densities, so that data may have weight
+                zero at some place; they count as inputs there.
         """
         here = z[1][self.program.axes[z[0]].index(letter)]
         ours = {self.seen(r, {letter: here}): r for r in self.brute.inputs(z)}
         found = set()
         for other, at in self._line(z, letter):
             theirs = {self.seen(r, {letter: at}) for r in self.brute.inputs(other)}
+            if weighted:
+                theirs |= self._beside(other, {letter: at}) & ours.keys()
             wanted = {k for k, r in ours.items() if not self._told(r, letter, at - here)}
             if theirs != wanted:
                 found.add(at)
         return found
+
+    def _beside(self, z: Ref, place: dict[str, int]) -> set[Hashable]:
+        """All data that share a density with the local's component."""
+        return {
+            self.seen(r, place)
+            for j in self.brute.component(z)
+            for role in ("observed", "given")
+            for r in self.world.scopes(j, role)
+        }
 
     def _told(self, ref: Ref, letter: str, step: int) -> bool:
         """Whether the text gives the value of a reference some steps further."""

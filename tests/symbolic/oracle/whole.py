@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cached_property
 
-from .brute import Brute
+from .brute import POSITION, Brute
 from .form import Forms
 from .reader import Code
 from .verdict import Answer, Oracle
@@ -77,7 +77,10 @@ class Whole:
     def _edges(self, z: Ref, letter: str) -> set[int]:
         """Where the local's own density or, in a bounded component, its inputs differ."""
         found = self.forms.edges(z, letter)
-        return found | self.forms.input_edges(z, letter) if self._bounded(z, letter) else found
+        if not self._bounded(z, letter):
+            return found
+        weighted = any((POSITION, letter) in w for w in self.answers[z[0]].needed.values())
+        return found | self.forms.input_edges(z, letter, weighted)
 
     def _other_functions(self, z: Ref, letter: str) -> set[int]:
         """Where f differs although the local's own density and inputs do not."""
