@@ -41,10 +41,17 @@ def reduced(components: Components, sites: list[Expr], entries: list[Input]) -> 
     cofactors = [matrix.cofactor(k, 0) for k in range(len(sites))]
     kept = []
     for entry in entries:
-        if entry.role == "observed" and _cancels(components, root_place, sites, cofactors, entry):
+        if _linear(components, entry) and _cancels(components, root_place, sites, cofactors, entry):
             continue
         kept.append(entry)
     return kept
+
+
+def _linear(components: Components, entry: Input) -> bool:
+    """Whether an input can only enter by its value: an observation, or a given that selects none."""
+    if entry.role == "given":
+        return terms.name_of(entry.atom) not in components.tester.domains.selectors
+    return entry.role == "observed"
 
 
 def _all_real(components: Components, sites: list[Expr]) -> bool:

@@ -71,3 +71,23 @@ def test_what_brute_force_found(case):
     text, local, closes, inputs = FOUND[case]
     verdict = Analysis(Model(text)).locals[local]
     assert (verdict.closes, verdict.inputs) == (closes, inputs)
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale", "inputs"),
+    [
+        ("c[s] + 2*a[s]", "1", {"x[s]"}),  # b has no data: its mean's offset tells a nothing
+        ("c[s]*a[s]", "1", {"c[s]", "x[s]"}),  # but a slope enters a's precision
+        ("2*a[s]", "c[s]", {"c[s]", "x[s]"}),
+        ("m[c[s]] + 2*a[s]", "1", {"c[s]", "x[s]"}),  # what selects is not cancelled
+    ],
+)
+def test_a_covariate_of_a_dataless_neighbour(mean: str, scale: str, inputs: set[str]) -> None:
+    head = "index k = 0:3\nindex s = 1:S\nglobal m[k] ~ Normal(0, 1)\ngiven c[s] in k\n"
+    if "m[" not in mean:
+        head = "index s = 1:S\ngiven c[s] > 0\n"
+    text = (
+        head + "local a[s] ~ Normal(0, 1)\n"
+        f"local b[s] ~ Normal({mean}, {scale})\nobserved x[s] ~ Normal(a[s], 2)"
+    )
+    assert set(check(Model(text), witness=False).locals["a"].inputs) == inputs
