@@ -48,7 +48,7 @@ def reduced(components: Components, sites: list[Expr], entries: list[Input]) -> 
 
 
 def _linear(components: Components, entry: Input) -> bool:
-    """Whether an input can only enter by its value: an observation, or a given that selects none."""
+    """Whether an input enters by its value alone: an observation, or a given that selects none."""
     if entry.role == "given":
         return terms.name_of(entry.atom) not in components.tester.domains.selectors
     return entry.role == "observed"
