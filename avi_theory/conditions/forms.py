@@ -16,6 +16,11 @@ def identical_forms(context: Context) -> Condition:
         for edge in verdict.edges
         if edge.split("=")[0] in context.unit
     ]
+    found += [
+        f"{verdict.name} differs between {' and '.join(verdict.parts)}"
+        for verdict in context.analysis.locals.values()
+        if verdict.parts
+    ]
     if any(v.closes == "unknown" for v in context.analysis.locals.values()):
         return Condition(NAME, "unknown", "the analysis got stuck", HIERARCHICAL)
     if found:

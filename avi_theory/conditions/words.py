@@ -37,6 +37,10 @@ def _attached(verdict: LocalVerdict, entry: Input) -> bool:
 
 
 def _reason(analysis: Analysis, verdict: LocalVerdict, entry: Input) -> str:
+    if entry.role == "position" and verdict.parts:
+        parts = " and in ".join(verdict.parts)
+        name = _name(analysis, verdict)
+        return f"{entry.text} is the position: the density of {name} is another in {parts}"
     texts = list(_statements(analysis, verdict, entry))
     where = f" through '{texts[0]}'" if texts else ""
     kind = {
@@ -92,7 +96,10 @@ def proof(analysis: Analysis, verdict: LocalVerdict) -> str:
     inputs = ", ".join(verdict.inputs) or "nothing"
     unit = ",".join(verdict.unit)
     target = name if not verdict.component.several else f"the locals of one {unit or 'unit'}"
+    ends = ""
+    if verdict.parts:
+        ends = f"; each part, {' and '.join(verdict.parts)}, has the factors that cover it"
     return (
         f"given q0 the ELBO is A(q0) plus one term L(nu; q0, w) per unit, with w = {inputs}: "
-        f"L = E_q[log {'; log '.join(texts)}] + entropy of q({target})"
+        f"L = E_q[log {'; log '.join(texts)}] + entropy of q({target}){ends}"
     )

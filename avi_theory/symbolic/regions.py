@@ -19,7 +19,7 @@ from sympy import Expr, Symbol
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Component, Node
 from avi_theory.symbolic.differences import gap, sign
-from avi_theory.symbolic.entries import Input
+from avi_theory.symbolic.entries import Input, index_text
 from avi_theory.symbolic.errors import Partial
 from avi_theory.symbolic.structure import EDGES
 from avi_theory.symbolic.verdicts import ORDER, LocalVerdict
@@ -118,17 +118,16 @@ def joined(
     needed = {e.text: e for v in verdicts for e in v.needed}
     pieces = tuple(dict.fromkeys(p for v in verdicts for p in v.parts))
     if hull in ends[name] and _forms_differ(found, name):
-        pieces += tuple(":".join(map(str, part.view.regions[hull])) for part in found)
+        pieces += tuple(":".join(map(index_text, part.view.regions[hull])) for part in found)
         for axis in model.variables[name].axes:
             if (axis.low, axis.high) == hull:
                 letter = terms.index_symbol(axis.letter)
                 needed[axis.letter] = Input(letter, (), "position", axis.letter)
         closes = "inputs" if closes == "own" else closes
-    entries = list(needed.values())
+    entries = analysis.collector.without_covered(list(needed.values()))
     if closes == "no":
-        texts = {analysis.whole(e) for e in entries if e.role != "position"}
-    else:
-        texts = {e.text for e in analysis.collector.without_covered(entries)}
+        entries = [e for e in entries if e.role != "position"]
+    texts = {analysis.whole(e) if closes == "no" else e.text for e in entries}
     own = worst.locals[name]
     return LocalVerdict(
         name,

@@ -112,3 +112,10 @@ def test_the_parts_are_seen_from_the_formula() -> None:
     """One formula would be wrong at the other part: none is printed."""
     report = check(Model(CASES["noise changes"][0]), witness=False)
     assert report.locals["z"].optimal_factor is None
+
+
+def test_the_parts_are_told() -> None:
+    report = check(Model(CASES["noise changes"][0]), witness=False)
+    forms = next(c for c in report.conditions if c.name == "identical forms")
+    assert forms.verdict == "fails" and "1:M" in forms.because and "M+1:T" in forms.because
+    assert any("M+1:T" in line for line in report.locals["z"].because)
