@@ -96,13 +96,16 @@ def _mutated(text: str, rng: random.Random, words: list[str]) -> str:
     return "\n".join(lines)
 
 
-def slowest(count: int, seed: int, *, decide: bool = False) -> tuple[int, float, str]:
+def slowest(
+    count: int, seed: int, *, decide: bool = False, witness: bool = False
+) -> tuple[int, float, str]:
     """Parse mutated texts, and check those that are models; only `ModelError` may escape.
 
     Args:
         count: texts.
         seed: of the mutations.
-        decide: whether to run `check` (without a witness) on every model.
+        decide: whether to run `check` on every model.
+        witness: whether `check` then looks for a witness.
 
     Returns:
         How many texts were models, and the longest time in seconds with its text.
@@ -114,7 +117,7 @@ def slowest(count: int, seed: int, *, decide: bool = False) -> tuple[int, float,
             model = Model(text) if decide else parse(text)
             read += 1
             if isinstance(model, Model):
-                check(model, witness=False).to_dict()
+                check(model, witness=witness).to_dict()
         except ModelError:
             pass
         except BaseException as error:
@@ -127,10 +130,10 @@ def slowest(count: int, seed: int, *, decide: bool = False) -> tuple[int, float,
 
 
 def main() -> None:
-    """Fuzz the parser and `check`: `python tests/spec/fuzz.py COUNT SEED`."""
+    """Fuzz the parser and `check`: `python tests/spec/fuzz.py COUNT SEED [witness]`."""
     total = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    models, seconds, text = slowest(total, seed, decide=True)
+    models, seconds, text = slowest(total, seed, decide=True, witness="witness" in sys.argv)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(
         f"{total} texts, {models} of them models and checked; slowest {seconds:.2f} s; "
