@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from oracle.compare import oracle
 from oracle.discrete import discrete_text
 from oracle.gaussian import gaussian_text
-from oracle.minimal import Found, examined, solver
+from oracle.jitter import jittered
+from oracle.minimal import Found, Inputs, examined, solver
 from oracle.odd import odd_text
 from oracle.wide import wide_text
 
@@ -48,24 +49,42 @@ def found(text: str, report: Report | None = None) -> Found | None:
     return None if fitting is None else examined(brute, fitting, report or decide(text))
 
 
-def campaign(make, seeds) -> Counter[str]:
-    """Put the inputs of many random models to the test."""
+def needed_at_other_numbers(text: str, name: str, spare: str) -> bool:
+    """Whether an input that the optimum ignores is needed when the text's numbers change a little.
+
+    Minimality is generic where the numbers alone make a coefficient vanish.
+    """
+    brute = oracle(jittered(text))
+    fitting = solver(brute)
+    if fitting is None:
+        return False
+    return Inputs(brute, fitting, name, decide(text).locals[name].inputs).shown(spare) is not None
+
+
+def campaign(make, seeds) -> tuple[Counter[str], list[str]]:
+    """Put the inputs of many random models to the test: how many, and which are not needed."""
     tally: Counter[str] = Counter()
+    told: list[str] = []
     for seed in seeds:
         _, text = make(random.Random(seed))
         answer = found(text)
         if answer is None:
             tally["improper"] += 1
             continue
-        assert not answer.idle, f"{make.__name__}, seed {seed}: {answer.idle} not needed in\n{text}"
+        for name, spare in answer.idle:
+            if needed_at_other_numbers(text, name, spare):
+                tally["coincidences"] += 1
+            else:
+                told.append(f"{make.__name__} {seed}: {name} does not need {spare} in\n{text}")
         tally["models"] += 1
         tally["inputs"] += len(answer.pairs)
-    return tally
+    return tally, told
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_every_input_of_a_random_model_is_needed(make):
-    tally = campaign(make, range(12))
+    tally, told = campaign(make, range(12))
+    assert not told, "\n\n".join(told)
     assert tally["inputs"] >= 12, tally
     assert tally["improper"] <= 1, tally
 
@@ -73,10 +92,14 @@ def test_every_input_of_a_random_model_is_needed(make):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("make", MAKERS)
-def test_every_input_of_many_random_models_is_needed(make):
-    tally = campaign(make, range(1000, 1400))
-    assert tally["inputs"] >= 300, tally
-    assert tally["improper"] <= 25, tally
+@pytest.mark.parametrize("block", range(4))
+def test_every_input_of_many_random_models_is_needed(make, block):
+    start = 1000 + 100 * block
+    tally, told = campaign(make, range(start, start + 100))
+    assert not told, "\n\n".join(told)
+    assert 50 * tally["coincidences"] <= tally["inputs"], tally
+    assert tally["inputs"] >= 60, tally
+    assert tally["improper"] <= 10, tally
 
 
 def test_every_input_of_the_gallery_is_needed():
@@ -135,6 +158,23 @@ def test_an_input_that_cancels_in_the_optimum_is_found():
     answer = found(text, replace(report, locals={"z": wrong}))
     assert answer is not None
     assert answer.idle == [("z", "y[n]")]
+
+
+def test_a_coincidence_of_the_numbers_is_told_from_a_superfluous_input():
+    """With b ~ N(-a, 1) and y ~ N(a + b, 2), y tells nothing about a; with -1.01 it would."""
+    text = (
+        "index s = 1:S\nindex i = 1:I\nlocal a[s] ~ Normal(0, 1)\n"
+        "local b[s,i] ~ Normal(-1*a[s], 1)\nobserved y[s,i] ~ Normal(a[s] + 1*b[s,i], 2)"
+    )
+    answer = found(text)
+    assert answer is not None
+    assert answer.idle == [("a", "y[s,:]")]
+    assert needed_at_other_numbers(text, "a", "y[s,:]")
+
+
+def test_other_numbers_do_not_excuse_a_superfluous_input():
+    assert needed_at_other_numbers(PAIR, "z", "y[n]")
+    assert not needed_at_other_numbers(PAIR, "z", "y[n-1]")
 
 
 def test_the_exact_optimum_of_the_textbook_plate():
