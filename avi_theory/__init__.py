@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from avi_theory.errors import AviError, DataError, DeviceError, InputError, ModelError
     from avi_theory.gallery import gallery_names, load
+    from avi_theory.importers import from_hmmlearn, hmmlearn_data, to_hmmlearn
     from avi_theory.numeric import load_measurement
     from avi_theory.pipeline import check, compare, measure, predict, simulate, smallest_inputs
     from avi_theory.spec.model import Model
@@ -25,13 +26,16 @@ _HOMES = {
     "ModelError": "errors",
     "check": "pipeline",
     "compare": "pipeline",
+    "from_hmmlearn": "importers",
     "gallery_names": "gallery",
+    "hmmlearn_data": "importers",
     "load": "gallery",
     "load_measurement": "numeric",
     "measure": "pipeline",
     "predict": "pipeline",
     "simulate": "pipeline",
     "smallest_inputs": "pipeline",
+    "to_hmmlearn": "importers",
 }
 
 __all__ = [
@@ -43,13 +47,16 @@ __all__ = [
     "ModelError",
     "check",
     "compare",
+    "from_hmmlearn",
     "gallery_names",
+    "hmmlearn_data",
     "load",
     "load_measurement",
     "measure",
     "predict",
     "simulate",
     "smallest_inputs",
+    "to_hmmlearn",
 ]
 
 __version__ = "0.1.0"

@@ -17,7 +17,7 @@ from torch import Tensor
 from avi_theory.errors import DataError, DeviceError, InputError, nearest
 from avi_theory.numeric.certificate import unique
 from avi_theory.numeric.elbo import Elbo, elbo_of
-from avi_theory.numeric.evidence import log_evidence
+from avi_theory.numeric.evidence import exact_marginals, log_evidence
 from avi_theory.numeric.fit import SMALL, Fit, fit, starting_tables
 from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.lowering import Where
@@ -26,7 +26,13 @@ from avi_theory.numeric.posterior import summarise
 from avi_theory.numeric.solve import Options, Status
 from avi_theory.numeric.train import problem_of
 from avi_theory.numeric.trained import Trained, held_out
-from avi_theory.results.measurement import AmortizedSolution, Measurement, Saved, Solution
+from avi_theory.results.measurement import (
+    AmortizedSolution,
+    Measurement,
+    Posterior,
+    Saved,
+    Solution,
+)
 from avi_theory.spec.bound import Bound, bind
 from avi_theory.spec.inputs import for_locals
 from avi_theory.spec.inputs import window as window_inputs
@@ -129,7 +135,7 @@ def measure(
         standard_error=elbos.gap_error,
         methods=elbo.methods,
         log_evidence=log_evidence(elbo, fvi, seed=seed)
-        if evidence and fvi.exists
+        if evidence
         else {"value": None, "method": "not asked for", "standard_error": None},
         holdout=None
         if holdout is None or trained is None
@@ -142,7 +148,13 @@ def measure(
         saved=_saved(bound, fvi, trained, function, seed, where) if fvi.exists else None,
         summary=summarise(bound, elbo.families, fvi.tables) if fvi.exists else None,
         apply=trained.infer if trained is not None else None,
+        truth=lambda: _truth(bound, elbo, fvi),
     )
+
+
+def _truth(bound: Bound, elbo: Elbo, fvi: Fit) -> Posterior | None:
+    exact = exact_marginals(elbo, fvi)
+    return None if exact is None else summarise(bound, elbo.families, fvi.tables, exact)
 
 
 def device_named(name: str) -> torch.device:

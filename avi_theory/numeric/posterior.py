@@ -16,9 +16,20 @@ LEVELS = (0.05, 0.5, 0.95)
 
 
 def summarise(
-    bound: Bound, families: Mapping[str, Family], tables: Mapping[str, Tensor]
+    bound: Bound,
+    families: Mapping[str, Family],
+    tables: Mapping[str, Tensor],
+    exact: Mapping[str, np.ndarray] | None = None,
 ) -> Posterior:
-    """The posterior of every latent whose table is given."""
+    """The posterior of every latent whose table is given.
+
+    Args:
+        bound: for the labels.
+        families: of the latents.
+        tables: their factors' parameters.
+        exact: true marginals instead of the factors': probabilities ``[P, S]`` of discrete
+            latents, standard deviations ``[P, d]`` of Normal ones.
+    """
     names: list[str] = []
     columns: list[np.ndarray] = []
     probabilities: dict[str, tuple[float, ...]] = {}
@@ -29,6 +40,7 @@ def summarise(
         numbers = table.detach().cpu().double().numpy()
         if family.discrete:
             p = family.factors(table.detach()).probability.cpu().double().numpy()
+            p = p if exact is None else exact[name]
             columns.append(_categorical(p))
             probabilities |= {
                 n: tuple(float(x) for x in row) for n, row in zip(labels, p, strict=True)
@@ -36,7 +48,8 @@ def summarise(
         elif not family.gaussian:
             columns.append(_simplex(np.exp(numbers[..., 0])))
         else:
-            columns.append(_continuous(family, numbers[..., 0].ravel(), numbers[..., 1].ravel()))
+            log_sd = numbers[..., 1] if exact is None else np.log(exact[name])
+            columns.append(_continuous(family, numbers[..., 0].ravel(), log_sd.ravel()))
     mean, sd, low, median, high = np.concatenate(columns, 1) if columns else np.zeros((5, 0))
     return Posterior(tuple(names), mean, sd, low, median, high, probabilities)
 

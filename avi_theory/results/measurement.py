@@ -160,6 +160,7 @@ class Measurement(Result):
     saved: Saved | None = field(default=None, repr=False)
     summary: Posterior | None = field(default=None, repr=False)
     apply: Callable[[Any], Posterior] | None = field(default=None, repr=False)
+    truth: Callable[[], Posterior | None] | None = field(default=None, repr=False)
 
     @property
     def gap(self) -> float | None:
@@ -177,6 +178,23 @@ class Measurement(Result):
         if self.summary is None:
             raise InputError(f"{self.model} has no posterior: {self.fvi.message}")
         return self.summary
+
+    def exact_posterior(self) -> Posterior:
+        """The true marginals p(z_n | x) beside `posterior`'s factors, where they are computed.
+
+        Discrete chains (by message passing) and linear-Gaussian models have them.
+
+        Raises:
+            InputError: no method gives them for this model, or the measurement was loaded.
+        """
+        found = self.truth() if self.truth is not None else None
+        if found is None:
+            raise InputError(
+                f"The true marginals of {self.model} are not known: its latents are neither "
+                "discrete chains nor linear-Gaussian, or F-VI did not converge, or this "
+                "measurement was loaded from a file. posterior() gives F-VI's factors."
+            )
+        return found
 
     def infer(self, data: Any) -> Posterior:
         """The trained inference function applied to new data.

@@ -1,5 +1,5 @@
-"""log p(x) where it is cheap: what the factorized family is held against."""
+"""log p(x) and the true marginals where they are cheap: what F-VI is held against."""
 
-from avi_theory.numeric.evidence.choose import log_evidence
+from avi_theory.numeric.evidence.choose import exact_marginals, log_evidence
 
-__all__ = ["log_evidence"]
+__all__ = ["exact_marginals", "log_evidence"]

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.evidence.answer import Evidence
+from avi_theory.numeric.evidence.chain import by_message_passing, discrete_marginals
 from avi_theory.numeric.evidence.discrete import by_elimination
-from avi_theory.numeric.evidence.gaussian import by_determinant
+from avi_theory.numeric.evidence.gaussian import by_determinant, gaussian_sds
 from avi_theory.numeric.evidence.marginal import by_local_integrals
 from avi_theory.numeric.evidence.sampled import by_importance_sampling
 from avi_theory.numeric.fit import Fit
+from avi_theory.numeric.solve import Status
 
-METHODS = (by_determinant, by_elimination, by_local_integrals, by_importance_sampling)
+METHODS = (
+    by_determinant,
+    by_message_passing,
+    by_elimination,
+    by_local_integrals,
+    by_importance_sampling,
+)
 """Each returns None where it does not apply, else an `Evidence` with or without a value."""
+WITHOUT_FVI = (by_message_passing, by_elimination)
+"""Those that do not start from the factorized solution."""
 
 
 def log_evidence(elbo: Elbo, fvi: Fit, *, seed: int) -> dict[str, Any]:
@@ -21,7 +34,8 @@ def log_evidence(elbo: Elbo, fvi: Fit, *, seed: int) -> dict[str, Any]:
 
     Args:
         elbo: the model with its data.
-        fvi: the factorized solution, a centre and a proposal.
+        fvi: the factorized solution, a centre and a proposal; where its ELBO does not exist, sums
+            over discrete latents still answer.
         seed: of sampled methods.
 
     Returns:
@@ -29,8 +43,26 @@ def log_evidence(elbo: Elbo, fvi: Fit, *, seed: int) -> dict[str, Any]:
     """
     if not all(f.gaussian or f.discrete for f in elbo.families.values()):
         return Evidence.unknown("no estimator for simplex latents yet").to_dict()
-    for method in METHODS:
+    for method in METHODS if fvi.exists else WITHOUT_FVI:
         found = method(elbo, fvi, seed)
         if found is not None:
             return found.to_dict()
+    if not fvi.exists:
+        return Evidence.unknown("no ELBO exists to start an estimate from").to_dict()
     return Evidence.unknown("no method applies to this model").to_dict()
+
+
+def exact_marginals(elbo: Elbo, fvi: Fit) -> Mapping[str, np.ndarray] | None:
+    """The true marginals where they are cheap, as `summarise` takes them.
+
+    Args:
+        elbo: the model with its data.
+        fvi: its factorized solution, whose means are the true ones in linear-Gaussian models.
+
+    Returns:
+        Probabilities ``[P, S]`` of discrete latents, standard deviations ``[P, d]`` of Gaussian
+        ones, by variable; None where no method gives them.
+    """
+    if elbo.quadratic:
+        return gaussian_sds(elbo) if fvi.run.status is Status.converged else None
+    return discrete_marginals(elbo)

@@ -1,7 +1,7 @@
-r"""The evidence of linear-Gaussian models.
+r"""The evidence and the true marginals of linear-Gaussian models.
 
 .. math:: \log p(x) = \ell(\mu) + \tfrac D2 \log 2\pi - \tfrac12 \log|\Lambda|,\qquad
-    \Lambda = -\nabla^2 \ell
+    \Lambda = -\nabla^2 \ell, \qquad p(z_n \mid x) = \mathcal N(\mu_n, (\Lambda^{-1})_{nn})
 
 with ℓ the log joint density, quadratic in the D latents, and µ its maximum, where F-VI's means are.
 """
@@ -12,17 +12,18 @@ import math
 
 import numpy as np
 import torch
-from scipy import sparse
 from scipy.sparse import linalg
-from torch import Tensor
 
+from avi_theory.numeric.chains import block_tridiagonal
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.evidence.answer import Evidence
+from avi_theory.numeric.evidence.precision import DENSE, Precision, banded, precision_of
 from avi_theory.numeric.fit import Fit
-from avi_theory.numeric.lowering import second_derivatives
 from avi_theory.numeric.solve import Status
 
-DENSE = 1500
+BLOCK = 32
+"""Side of the blocks that a narrow band is cut into: fewer steps of larger products."""
+WIDEST = 300
 
 
 def by_determinant(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
@@ -31,13 +32,14 @@ def by_determinant(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
         return None
     if fvi.run.status is not Status.converged:
         return Evidence.unknown("F-VI did not converge to the mean that the determinant needs")
-    log_det = _log_determinant(elbo)
+    precision = precision_of(elbo)
+    if precision is None:
+        return Evidence.unknown(f"more than {DENSE} latents in a dense precision matrix")
+    log_det = _log_determinant(precision)
     if log_det is None:
         return Evidence.unknown(
             "the integral diverges: the precision matrix is not positive definite"
         )
-    if math.isnan(log_det):
-        return Evidence.unknown(f"more than {DENSE} latents in a dense precision matrix")
     means = {n: t[None, ..., 0] if elbo.families[n].vector else t[None, :, 0, 0]
              for n, t in fvi.tables.items()}  # fmt: skip
     with torch.no_grad():
@@ -47,51 +49,54 @@ def by_determinant(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
     return Evidence(value, "exact: Gaussian integral")
 
 
-def _log_determinant(elbo: Elbo) -> float | None:
-    """log|Λ|; None if Λ is not positive definite, NaN if it is too large to form."""
-    sizes = {n: f.points * f.dim for n, f in elbo.families.items()}
-    offsets = dict(zip(sizes, np.cumsum([0, *sizes.values()])[:-1], strict=True))
-    total = sum(sizes.values())
-    matrix = sparse.csc_matrix((total, total))
-    for factor in elbo.factors:
-        entries = second_derivatives(factor)
-        if entries is None:
-            return _dense(elbo, total)
-        for (a, at), (b, bt), values in entries:
-            rows, columns = offsets[a] + at, offsets[b] + bt
-            part = sparse.coo_matrix((-values, (rows, columns)), shape=(total, total))
-            matrix = matrix + part.tocsc()
+def gaussian_sds(elbo: Elbo) -> dict[str, np.ndarray] | None:
+    """√(Λ⁻¹)ₙₙ ``[P, d]`` by variable, for quadratic log densities with a band or a small size."""
+    precision = precision_of(elbo) if elbo.quadratic else None
+    if precision is None or _log_determinant(precision) is None:
+        return None
+    order, width = banded(precision.matrix)
+    total = len(order)
+    if width > WIDEST and total > DENSE:
+        return None
+    side = min(max(BLOCK, width), total)
+    whole = -(-total // side) * side
+    shuffled = precision.matrix[order][:, order].tocsr()
+    diagonal, below = [], []
+    for start in range(0, whole, side):
+        rows = shuffled[start : start + side]
+        block = np.eye(side)  # the last one is filled up with latents that touch no other
+        block[: rows.shape[0], : rows.shape[0]] = rows[:, start : start + side].toarray()
+        diagonal.append(block)
+        if start:
+            link = np.zeros((side, side))
+            link[: rows.shape[0]] = rows[:, start - side : start].toarray()
+            below.append(link)
+    links = np.stack(below) if below else np.zeros((0, side, side))
+    _, blocks = block_tridiagonal(torch.as_tensor(np.stack(diagonal)), torch.as_tensor(links))
+    variance = np.empty(total)
+    variance[order] = torch.diagonal(blocks, dim1=-2, dim2=-1).reshape(-1)[:total].numpy()
+    sizes = [f.points * f.dim for f in elbo.families.values()]
+    split = np.split(np.sqrt(variance), np.cumsum(sizes)[:-1])
+    return {
+        n: part.reshape(f.points, f.dim)
+        for (n, f), part in zip(elbo.families.items(), split, strict=True)
+    }
+
+
+def _log_determinant(precision: Precision) -> float | None:
+    """log|Λ|; None if Λ is not positive definite."""
+    if precision.whole:
+        dense = precision.matrix.toarray()
+        sign, log_det = np.linalg.slogdet(dense)
+        return float(log_det) if sign > 0 and np.linalg.eigvalsh(dense)[0] > 0 else None
     try:
         factors = linalg.splu(
-            matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
+            precision.matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
         )  # fmt: skip
     except RuntimeError:
         return None
     pivots = factors.U.diagonal()
-    if np.any(pivots <= 1e-12 * matrix.diagonal().max()):
+    if np.any(pivots <= 1e-12 * precision.matrix.diagonal().max()):
         return None
     return float(np.log(pivots).sum())
-
-
-def _dense(elbo: Elbo, total: int) -> float | None:
-    if total > DENSE:
-        return math.nan
-    shapes = {n: (f.points, f.dim) for n, f in elbo.families.items()}
-    sizes = [f.points * f.dim for f in elbo.families.values()]
-
-    def level(w: Tensor) -> Tensor:
-        parts = dict(zip(shapes, torch.split(w, sizes), strict=True))
-        values = {
-            n: x.reshape(1, *shapes[n]) if elbo.families[n].vector else x.reshape(1, -1)
-            for n, x in parts.items()
-        }
-        return torch.stack([f.log_density(values, {}).sum() for f in elbo.factors]).sum()
-
-    w = torch.zeros(total, dtype=elbo.where.dtype, device=elbo.where.device, requires_grad=True)
-    (g,) = torch.autograd.grad(level(w), w, create_graph=True)
-    rows = [torch.autograd.grad(g[k], w, retain_graph=True)[0] for k in range(total)]
-    precision = -torch.stack(rows).cpu().double().numpy()
-    sign, log_det = np.linalg.slogdet(precision)
-    smallest = np.linalg.eigvalsh(precision)[0]
-    return float(log_det) if sign > 0 and smallest > 0 else None

@@ -1,9 +1,10 @@
-r"""The evidence where locals do not interact: locals integrated one by one, globals sampled.
+r"""The evidence where locals do not interact, or form discrete chains: globals are sampled.
 
 .. math:: p(x) = \int p(\theta) \prod_n \Big[\int p(z_n, x_n \mid \theta)\, dz_n\Big] d\theta
 
-Each inner integral is one-dimensional (or a sum over categories) and computed to quadrature
-accuracy; so is the outer one for one or two globals, otherwise it is importance sampling.
+Each inner integral is one-dimensional (or a sum over categories, or over a chain by message
+passing) and computed to quadrature accuracy; so is the outer one for one or two globals, otherwise
+it is importance sampling.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch import Tensor
 
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.evidence.answer import Evidence
+from avi_theory.numeric.evidence.chain import chain_levels
+from avi_theory.numeric.evidence.layout import Layout, Part, layout_of
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.fit import Fit
 from avi_theory.numeric.lowering import ExpectedFactor
@@ -33,14 +36,14 @@ MOST_CELLS = 40_000_000
 
 
 def by_local_integrals(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
-    """For models whose factors each hold one local point at most; None elsewhere."""
+    """For models whose factors each hold one local point at most, or link discrete chains."""
     split = _split(elbo)
     if split is None:
         return None
-    outer, inner = split
+    outer, inner, layout = split
     if sum(elbo.families[n].points for n in outer) > MOST_GLOBALS:
         return None
-    level = _Level(elbo, fvi, outer, inner)
+    level = _Level(elbo, fvi, outer, inner, layout)
     if not outer:
         return Evidence(float(level(np.zeros((1, 0)))[0]), "exact: one-dimensional integrals")
     if level.size <= 2:
@@ -64,8 +67,11 @@ def summed(log_weights: np.ndarray, method: str, *, least: float = 30.0) -> Evid
     return Evidence(value, method, error)
 
 
-def _split(elbo: Elbo) -> tuple[list[str], list[str]] | None:
-    """(variables sampled, variables integrated one by one), or None if points interact."""
+def _split(elbo: Elbo) -> tuple[list[str], list[str], Layout | None] | None:
+    """(variables sampled, variables summed or integrated, their chains); None if points interact.
+
+    Discrete points may interact along chains.
+    """
     inner = [n for n, f in elbo.families.items() if f.points > 1 or f.discrete]
     for name in list(inner):
         if elbo.families[name].vector:
@@ -77,12 +83,16 @@ def _split(elbo: Elbo) -> tuple[list[str], list[str]] | None:
         points = _points(factor, inner)
         if points is None:
             interacting |= {n for n in factor.latents if n in inner}
-    discrete = {n for n in interacting if elbo.families[n].discrete}
-    coupled = {n for n in interacting if elbo.families[n].points <= MOST_GLOBALS} - discrete
+    linked = [n for n in inner if n in interacting and elbo.families[n].discrete]
+    coupled = {n for n in interacting if elbo.families[n].points <= MOST_GLOBALS} - {*linked}
     inner = [n for n in inner if n not in coupled]
-    if any(_points(f, inner) is None for f in elbo.factors):
-        return None
-    return [n for n in elbo.families if n not in inner], inner
+    layout = layout_of(elbo, linked) if linked else None
+    chained = layout.first if layout is not None else {}
+    for factor in elbo.factors:
+        among = [n for n in factor.latents if n in inner]
+        if _points(factor, inner) is None and not (among and all(n in chained for n in among)):
+            return None
+    return [n for n in elbo.families if n not in inner], inner, layout
 
 
 def _points(factor: ExpectedFactor, inner: list[str]) -> int | None:
@@ -98,8 +108,10 @@ def _points(factor: ExpectedFactor, inner: list[str]) -> int | None:
 class _Level:
     """log p(x, θ) as a function of standardised globals: θ = m + s·x with F-VI's m and s."""
 
-    def __init__(self, elbo: Elbo, fvi: Fit, outer: list[str], inner: list[str]) -> None:
-        self._elbo, self._fvi, self._inner = elbo, fvi, inner
+    def __init__(
+        self, elbo: Elbo, fvi: Fit, outer: list[str], inner: list[str], layout: Layout | None
+    ) -> None:
+        self._elbo, self._fvi, self._inner, self._layout = elbo, fvi, inner, layout
         self._q = elbo.marginals(fvi.tables)
         self._shapes = {}
         self.log_scale = 0.0
@@ -126,8 +138,59 @@ class _Level:
                     block = self._elbo.where.tensor(rows[:, at : at + width])
                     draws[name] = mean + log_sd.exp() * block.reshape(-1, *shape)
                     at += width
-                parts.append(_given_globals(self._elbo, self._fvi, draws, self._inner, len(rows)))
+                parts.append(self._given(draws, len(rows)))
         return np.concatenate(parts) + self.log_scale
+
+    def _given(self, draws: Mapping[str, Tensor], count: int) -> np.ndarray:
+        """log p(x, θ) at each draw of the globals, ``[S]``."""
+        elbo, inner, layout = self._elbo, self._inner, self._layout
+        chained = layout.first if layout is not None else {}
+        total = torch.zeros(count, dtype=elbo.where.dtype, device=elbo.where.device)
+        nodes: dict[str, Tensor] = {}
+        sums: dict[str, Tensor] = {}
+        parts: list[Part] = []
+        for name in inner:
+            mean, log_sd = self._q[name].mean, self._q[name].log_sd
+            family = elbo.families[name]
+            sums[name], values = _blank(family, mean, log_sd, count, total, _spacing(elbo))
+            if values is not None:
+                nodes[name] = values
+        for factor in elbo.factors:
+            held = [n for n in factor.latents if n in inner]
+            if not held:
+                total = total + factor.log_density(draws, {})
+                continue
+            name = held[0]
+            family = elbo.families[name]
+            if family.discrete:
+                each = factor.pointwise_instances(draws, count)
+                if name in chained:
+                    parts.append((factor, each if each.stride(0) else each[:1]))
+                    continue
+                index = factor.site_index(name, family.categories)
+                flat = sums[name].reshape(count, -1).index_add(1, index, each)
+                sums[name] = flat.reshape(sums[name].shape)
+                continue
+            k = nodes[name].shape[0]
+            tables = {n: v.repeat(k, *[1] * (v.dim() - 1)) for n, v in draws.items()}
+            points = nodes[name].repeat_interleave(count, 0)
+            each = factor.pointwise_instances({**tables, name: points}, k * count)
+            index = factor.place_index(name).to(each.device)
+            flat = each.new_zeros(k * count, family.points).index_add(1, index, each)
+            sums[name] = sums[name] + flat.reshape(k, count, family.points)
+        if layout is not None:
+            total = total + chain_levels(layout, parts, count)
+        for name in inner:
+            if name in chained:
+                continue
+            if elbo.families[name].discrete:
+                total = total + torch.logsumexp(sums[name], -1).sum(-1)
+            else:
+                log_sd = self._q[name].log_sd
+                assert log_sd is not None
+                integral = torch.logsumexp(sums[name], 0) + math.log(_spacing(elbo)) + log_sd
+                total = total + integral.sum(-1)
+        return total.cpu().double().numpy()
 
 
 def by_grid(level: _Level) -> Evidence | None:
@@ -219,53 +282,6 @@ def _width(elbo: Elbo, inner: list[str]) -> int:
         uses = any(n in inner and not elbo.families[n].discrete for n in factor.latents)
         widest = max(widest, factor.count * (nodes if uses else 1))
     return widest
-
-
-def _given_globals(
-    elbo: Elbo, fvi: Fit, draws: Mapping[str, Tensor], inner: list[str], count: int
-) -> np.ndarray:
-    """log p(x, θ) at each draw of the globals, ``[S]``."""
-    q = elbo.marginals(fvi.tables)
-    total = torch.zeros(count, dtype=elbo.where.dtype, device=elbo.where.device)
-    nodes: dict[str, Tensor] = {}
-    sums: dict[str, Tensor] = {}
-    for name in inner:
-        family = elbo.families[name]
-        sums[name], values = _blank(
-            family, q[name].mean, q[name].log_sd, count, total, _spacing(elbo)
-        )
-        if values is not None:
-            nodes[name] = values
-    for factor in elbo.factors:
-        held = [n for n in factor.latents if n in inner]
-        if not held:
-            total = total + factor.log_density(draws, {})
-            continue
-        name = held[0]
-        family = elbo.families[name]
-        if family.discrete:
-            each = factor.pointwise_instances(draws, count)
-            index = factor.site_index(name, family.categories)
-            flat = sums[name].reshape(count, -1).index_add(1, index, each)
-            sums[name] = flat.reshape(sums[name].shape)
-            continue
-        k = nodes[name].shape[0]
-        tables = {n: v.repeat(k, *[1] * (v.dim() - 1)) for n, v in draws.items()}
-        points = nodes[name].repeat_interleave(count, 0)
-        each = factor.pointwise_instances({**tables, name: points}, k * count)
-        index = factor.place_index(name).to(each.device)
-        flat = each.new_zeros(k * count, family.points).index_add(1, index, each)
-        sums[name] = sums[name] + flat.reshape(k, count, family.points)
-    for name in inner:
-        family = elbo.families[name]
-        if family.discrete:
-            total = total + torch.logsumexp(sums[name], -1).sum(-1)
-        else:
-            log_sd = q[name].log_sd
-            assert log_sd is not None
-            integral = torch.logsumexp(sums[name], 0) + math.log(_spacing(elbo)) + log_sd
-            total = total + integral.sum(-1)
-    return total.cpu().double().numpy()
 
 
 def _blank(
