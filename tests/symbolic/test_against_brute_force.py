@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from avi_theory.conditions import check
+from avi_theory.conditions.context import Context
 from avi_theory.results.report import Report
 from avi_theory.spec.model import Model
+from avi_theory.symbolic.analysis import Analysis
 from avi_theory.symbolic.interaction import Decider, Interaction
 from avi_theory.symbolic.structure import Structure
 
@@ -120,7 +122,37 @@ def take_every_factor_for_an_interaction(monkeypatch):
     )
 
 
+def forget_edges(monkeypatch):
+    monkeypatch.setattr(Analysis, "_joined", _without("edges", Analysis._joined))
+
+
+def forget_neighbours(monkeypatch):
+    monkeypatch.setattr(Analysis, "_joined", _without("interacts_with", Analysis._joined))
+
+
+def _without(field, joined):
+    def emptied(self, name, verdicts):
+        return replace(joined(self, name, verdicts), **{field: ()})
+
+    return emptied
+
+
+def split_at_every_letter(monkeypatch):
+    def letters(self):
+        return tuple(sorted({x for v in self.model.locals for x in v.letters}))
+
+    monkeypatch.setattr(Analysis, "unit", property(letters))
+
+
+def take_covariates_for_constants(monkeypatch):
+    monkeypatch.setattr(Context, "varies", lambda self, given: False)
+
+
 FAULTS = (
+    forget_edges,
+    forget_neighbours,
+    split_at_every_letter,
+    take_covariates_for_constants,
     drop_last_factor,
     drop_first_factor,
     forget_cancellation,

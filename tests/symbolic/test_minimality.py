@@ -103,7 +103,7 @@ def test_every_input_of_many_random_models_is_needed(make, block):
 
 
 def test_every_input_of_the_gallery_is_needed():
-    """All linear-Gaussian and discrete models that close; their locals are scalars."""
+    """All linear-Gaussian and discrete models of scalar locals that close."""
     seen: Counter[str] = Counter()
     for file in GALLERY:
         spec = tomllib.loads(file.read_text())
@@ -116,6 +116,23 @@ def test_every_input_of_the_gallery_is_needed():
             seen[file.stem] = len(answer.pairs)
     assert len(seen) >= 12, seen
     assert all(seen.values()), seen
+
+
+def test_every_input_of_factor_analysis_is_needed():
+    """The gallery's vectors, written coordinate by coordinate: x[n] is x[n,:] then."""
+    text = tomllib.loads((GALLERY[0].parent / "factor_analysis.toml").read_text())["model"]
+    assert decide(text).locals["z"].inputs == ("x[n]",)
+    lines = [x for x in text.splitlines() if x.startswith(("index", "given"))]
+    scalar = "\n".join(
+        [*lines, "index k = 0:1", "index d = 0:4", "local z[n,k] ~ Normal(0, 1)",
+         "observed x[n,d] ~ Normal(W[d,0]*z[n,0] + W[d,1]*z[n,1], sigma)"]
+    )  # fmt: skip
+    brute = oracle(scalar)
+    exact = solver(brute)
+    assert exact is not None
+    inputs = Inputs(brute, exact, "z", ("x[n,:]",))
+    assert len(inputs.members) == 2
+    assert all(inputs.needed(z, "x[n,:]") for z in inputs.members)
 
 
 # -- the checker itself --------------------------------------------------------------------------

@@ -104,14 +104,17 @@ class Inputs:
             text: the input.
         """
         for z in self.members:
-            refs = expanded((text,), z, self.world)
-            if any(r[0] == POSITION for r in refs):
-                pair = self._elsewhere(z, text)
-            else:
-                pair = self._poked(z, refs - self._others(z, text))
+            pair = self.needed(z, text)
             if pair is not None:
                 return pair
         return None
+
+    def needed(self, z: Ref, text: str) -> Pair | None:
+        """The same for one interior member."""
+        refs = expanded((text,), z, self.world)
+        if any(r[0] == POSITION for r in refs):
+            return self._elsewhere(z, text)
+        return self._poked(z, refs - self._others(z, text))
 
     def _others(self, z: Ref, text: str) -> set[Any]:
         return expanded(tuple(t for t in self.texts if t != text), z, self.world)
