@@ -1,136 +1,155 @@
-r"""Scalar exponential families: Normal, Gamma, InverseGamma, Beta, LogNormal kernels.
+r"""Scalar exponential families: Normal, LogNormal, HalfNormal, Gamma, InverseGamma, Beta kernels.
 
 .. math:: \log q^\star(z) = \sum_k \bar\eta_k\, t_k(z) + \text{const}
 
-The natural parameters \(\bar\eta_k = E_q[\eta_k]\) are sums over the factors that hold z.
+The natural parameters \(\bar\eta_k = E_q[\eta_k]\) are sums over the factors that hold z.  A vector
+whose density is a sum over coordinates has these factors coordinate by coordinate.
 """
 
 from __future__ import annotations
 
 import sympy
-from sympy import Expr, log
+from sympy import Dummy, Expr, Indexed, log
 
-from avi_theory.symbolic.kernels.site import Formula, Site, site_of
+from avi_theory.spec import terms
+from avi_theory.symbolic.kernels.classes import coupled, function_class, gaussian_class
+from avi_theory.symbolic.kernels.site import Formula, Site
 
-
-def function_class(site: Site, linear: list[Expr], fixed: list[Expr]) -> str:
-    """The class in the observations, from the parameters that may and that may not move.
-
-    Args:
-        site: the local.
-        linear: numerators that may depend on the observations polynomially.
-        fixed: denominators; a dependence there leaves no polynomial class.
-    """
-    degrees = [site.degree(e) for e in linear]
-    if any(d is None for d in degrees) or any(site.degree(e) != 0 for e in fixed):
-        return "none"
-    degree = max((d for d in degrees if d is not None), default=0)
-    if site.verdict.component is not None and len(site.verdict.component.nodes) + len(
-        site.verdict.links
-    ) > 1:  # fmt: skip
-        return "affine" if _jointly_affine(site) else "none"
-    return {0: "constant", 1: "affine"}.get(degree, f"polynomial:{degree}")
-
-
-def _jointly_affine(site: Site) -> bool:
-    """Whether the fixpoint of a whole component is affine in the data.
-
-    It is where every member has a Normal kernel whose precision is free of data and neighbours
-    and whose mean is affine in the data and the neighbours' means.
-    """
-    component = site.verdict.component
-    assert component is not None
-    for name in sorted({node.name for node in component.nodes}):
-        other = site_of(site.analysis, site.analysis.locals[name])
-        if other is None or other.is_vector or other.support != "real":
-            return False
-        moments = other.moments({other.z: "first", other.z**2: "second"})
-        if moments is None or other.degree(moments["second"], neighbours=True) != 0:
-            return False
-        if (other.degree(moments["first"], neighbours=True) or 0) > 1:
-            return False
-        if other.degree(moments["first"], neighbours=True) is None:
-            return False
-    return True
-
-
-def _formula(
-    site: Site, family: str, names: tuple[str, str], values: tuple[Expr, Expr], kind: str
-) -> Formula:
-    first, second = (sympy.together(v) if v.is_rational_function() else v for v in values)
-    text = (
-        f"q({site.name}) = {family}({names[0]} = {site.text(first)}, "
-        f"{names[1]} = {site.text(second)})"
-    )
-    atom = site.latex(site.atom)
-    tex = (
-        rf"q^\star({atom}) = \mathrm{{{family}}}\!\left(\mathrm{{{names[0]}}} = "
-        rf"{site.latex(first)},\ \mathrm{{{names[1]}}} = {site.latex(second)}\right)"
-    )
-    return Formula(family, kind, text, tex)
+POSITIVE = {"precision", "sd", "shape", "rate", "scale", "a", "b"}
+"""Parameters that a proper factor has above 0."""
 
 
 def normal(site: Site) -> Formula | None:
     r"""Normal: \(t(z) = (z, z^2)\); precision \(P = -2\bar\eta_2\), mean \(\bar\eta_1/P\)."""
     if site.support != "real":
         return None
-    if site.is_vector:
-        return None
     moments = site.moments({site.z: "first", site.z**2: "second"})
-    if moments is None or moments["second"] == 0:
+    if moments is None:
+        return None
+    return gaussian(site, "Normal", moments["first"], -2 * moments["second"])
+
+
+def gaussian(site: Site, family: str, first: Expr, precision: Expr) -> Formula | None:
+    """A factor that is Normal in z or in log z, from its two natural parameters."""
+    kind = gaussian_class(site, [first], [precision])
+    values = {"mean": first / precision, "sd": precision ** sympy.Rational(-1, 2)}
+    return formula(site, family, values, kind, (first, precision))
+
+
+def log_normal(site: Site) -> Formula | None:
+    r"""LogNormal: \(t(z) = (\log z, \log^2 z)\); \(-\log z\) belongs to the base measure."""
+    if site.support != "positive":
+        return None
+    moments = site.moments({log(site.z): "log", log(site.z) ** 2: "square"})
+    if moments is None or coupled(site):
+        return None
+    return gaussian(site, "LogNormal", moments["log"] + 1, -2 * moments["square"])
+
+
+def half_normal(site: Site) -> Formula | None:
+    r"""HalfNormal: \(t(z) = z^2\) on the positive numbers; scale \((-2\bar\eta)^{-1/2}\)."""
+    if site.support != "positive":
+        return None
+    moments = site.moments({site.z**2: "second"})
+    if moments is None:
         return None
     precision = -2 * moments["second"]
-    kind = function_class(site, [moments["first"]], [precision])
-    values = (moments["first"] / precision, precision ** sympy.Rational(-1, 2))
-    return _formula(site, "Normal", ("mean", "sd"), values, kind)
+    values = {"scale": precision ** sympy.Rational(-1, 2)}
+    return formula(site, "HalfNormal", values, _natural(site, [precision]), (precision,))
 
 
 def gamma(site: Site) -> Formula | None:
     r"""Gamma: \(t(z) = (\log z, z)\); shape \(1 + \bar\eta_1\), rate \(-\bar\eta_2\)."""
-    if site.support != "positive" or site.is_vector:
+    if site.support != "positive":
         return None
     moments = site.moments({log(site.z): "log", site.z: "first"})
-    if moments is None or moments["first"] == 0:
+    if moments is None:
         return None
-    values = (1 + moments["log"], -moments["first"])
-    return _formula(site, "Gamma", ("shape", "rate"), values, _natural(site, values))
+    values = {"shape": 1 + moments["log"], "rate": -moments["first"]}
+    return formula(site, "Gamma", values, _natural(site, [*values.values()]))
 
 
 def inverse_gamma(site: Site) -> Formula | None:
     r"""InverseGamma: \(t(z) = (\log z, 1/z)\); shape \(-1 - \bar\eta_1\), scale \(-\bar\eta_2\)."""
-    if site.support != "positive" or site.is_vector:
+    if site.support != "positive":
         return None
     moments = site.moments({log(site.z): "log", 1 / site.z: "inverse"})
-    if moments is None or moments["inverse"] == 0:
+    if moments is None:
         return None
-    values = (-1 - moments["log"], -moments["inverse"])
-    return _formula(site, "InverseGamma", ("shape", "scale"), values, _natural(site, values))
+    values = {"shape": -1 - moments["log"], "scale": -moments["inverse"]}
+    return formula(site, "InverseGamma", values, _natural(site, [*values.values()]))
 
 
 def beta(site: Site) -> Formula | None:
-    r"""Beta: \(t(z) = (\log z, \log(1-z))\); \(a = 1 + \bar\eta_1\), \(b = 1 + \bar\eta_2\)."""
-    if site.support != "unit" or site.is_vector:
+    r"""Beta: \(t(z) = (\log z, \log(1-z))\); \(a = 1 + \bar\eta_1\), \(b = 1 + \bar\eta_2\).
+
+    ``Uniform(0, 1)`` is Beta(1, 1).
+    """
+    bases: dict[Expr, str] = {log(site.z): "log", log(1 - site.z): "other"}
+    if site.support == "interval":
+        inside = terms.where_positive(site.z, terms.where_positive(1 - site.z, sympy.Integer(0)))
+        bases[inside] = "support"
+        if not any(basis == inside for basis, _, _ in site.parts()):
+            return None
+    elif site.support != "unit":
         return None
-    moments = site.moments({log(site.z): "log", log(1 - site.z): "other"})
+    moments = site.moments(bases)
     if moments is None:
         return None
-    values = (1 + moments["log"], 1 + moments["other"])
-    return _formula(site, "Beta", ("a", "b"), values, _natural(site, values))
+    values = {"a": 1 + moments["log"], "b": 1 + moments["other"]}
+    return formula(site, "Beta", values, _natural(site, [*values.values()]))
 
 
-def log_normal(site: Site) -> Formula | None:
-    r"""LogNormal: \(t(z) = (\log z, \log^2 z)\)."""
-    if site.support != "positive" or site.is_vector:
-        return None
-    moments = site.moments({log(site.z): "log", log(site.z) ** 2: "square"})
-    if moments is None or moments["square"] == 0:
-        return None
-    precision = -2 * moments["square"]
-    kind = function_class(site, [moments["log"] + 1], [precision])
-    values = ((moments["log"] + 1) / precision, precision ** sympy.Rational(-1, 2))
-    return _formula(site, "LogNormal", ("mean", "sd"), values, kind)
-
-
-def _natural(site: Site, values: tuple[Expr, Expr]) -> str:
+def _natural(site: Site, values: list[Expr]) -> str:
     """The class of the natural parameters in the observations; none for a coupled local."""
-    return "none" if site.verdict.links else function_class(site, list(values), [])
+    return "none" if coupled(site) else function_class(site, values, [])
+
+
+def formula(
+    site: Site,
+    family: str,
+    values: dict[str, Expr],
+    kind: str,
+    natural: tuple[Expr, ...] = (),
+) -> Formula | None:
+    """A named distribution with its parameters; None where one is outside its domain.
+
+    Args:
+        site: the local.
+        family: the distribution's name.
+        values: its parameters in references and heads.
+        kind: the class in the observations.
+        natural: what to read the sufficient statistics from, if not the parameters.
+    """
+    if any(k in POSITIVE and v.is_number and not v.is_positive for k, v in values.items()):
+        return None
+    shown = {name: tidied(value) for name, value in values.items()}
+    listed = ", ".join(f"{name} = {site.text(value)}" for name, value in shown.items())
+    statistics = site.statistics(*(natural or values.values()))
+    tex = r",\ ".join(
+        rf"\mathrm{{{name}}} = {site.latex(value)}" for name, value in shown.items()
+    )  # fmt: skip
+    return Formula(
+        family,
+        kind,
+        f"q({site.name}) = {family}({listed}){statistics}",
+        rf"q^\star\left({site.latex(site.atom)}\right) = \mathrm{{{family}}}\left({tex}\right)",
+        tuple(shown.items()),
+    )
+
+
+def tidied(value: Expr) -> Expr:
+    """A parameter over one denominator."""
+    names: dict[Expr, Expr] = {}
+
+    def plain(expr: Expr) -> Expr:
+        if isinstance(expr, (Indexed, sympy.Function)):
+            return names.setdefault(expr, Dummy(f"d{len(names):03}", real=True))
+        if not expr.args:
+            return expr
+        return expr.func(*(plain(a) for a in expr.args))
+
+    flat = plain(value)
+    if flat.is_rational_function():
+        flat = sympy.together(flat)
+    return flat.xreplace({d: e for e, d in names.items()})

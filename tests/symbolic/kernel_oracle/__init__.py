@@ -1,0 +1,1 @@
+"""The optimal factor by enumeration, beside the printed formula at numbers."""
