@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from avi_theory.results.base import Result
+    from avi_theory.results.report import Step
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,13 @@ class Answer:
         result: what was found.
         as_json: as one JSON object instead of a screen.
         code: the exit code.
-        steps: a derivation to add, sentence by sentence.
+        steps: a derivation to add.
     """
 
     result: Result
     as_json: bool = False
     code: int = 0
-    steps: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
 
     def show(self) -> None:
         """Write it to stdout."""
@@ -43,6 +44,6 @@ class Answer:
     def _json(self) -> str:
         found = self.result.to_dict()
         if self.steps:
-            found["steps"] = list(self.steps)
+            found["steps"] = [step.to_dict() for step in self.steps]
         utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "") == "utf8"
         return json.dumps(found, ensure_ascii=not utf8, allow_nan=False)

@@ -10,12 +10,13 @@ from avi_theory.cli.files import write
 
 if TYPE_CHECKING:
     from avi_theory.results.base import Result
+    from avi_theory.results.report import Step
 
 FORMATS = ("svg", "pdf", "png")
 
 
 def keep(
-    result: Result, folder: Path, stem: str, title: str, steps: tuple[str, ...] = ()
+    result: Result, folder: Path, stem: str, title: str, steps: tuple[Step, ...] = ()
 ) -> list[Path]:
     """Write a result as JSON, as a self-contained page, and as every figure that draws it.
 
@@ -24,7 +25,7 @@ def keep(
         folder: made sure of before the work began.
         stem: of the file names, such as ``eight_schools.compare``.
         title: of the page.
-        steps: a derivation for the page, sentence by sentence.
+        steps: a derivation for the page.
     """
     from avi_theory.figures import fitting, render
     from avi_theory.report import page

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from avi_theory.results.base import Result
+    from avi_theory.results.report import Step
 
 __all__ = [
     "VIEWS",
@@ -52,11 +53,11 @@ def view(result: Result) -> list[Block]:
     return VIEWS[type(result).__name__](result)
 
 
-def screen(result: Result, steps: tuple[str, ...] = ()) -> RenderableType:
+def screen(result: Result, steps: tuple[Step, ...] = ()) -> RenderableType:
     """A result for a rich console, with a derivation below it if there is one."""
     from avi_theory.report.terminal import screen as render
 
-    return render([*view(result), *([check.explanation(steps)] if steps else [])])
+    return render([*view(result), *check.explanation(steps)])
 
 
 def text(result: Result) -> str:
@@ -77,7 +78,7 @@ def page(
     title: str,
     result: Result,
     figures: Sequence[tuple[str, str]] = (),
-    steps: tuple[str, ...] = (),
+    steps: tuple[Step, ...] = (),
 ) -> str:
     """A result as one self-contained HTML page.
 
@@ -85,8 +86,8 @@ def page(
         title: of the page.
         result: what it shows.
         figures: pairs of a caption and an SVG.
-        steps: a derivation to add, sentence by sentence.
+        steps: a derivation to add.
     """
     from avi_theory.report.hypertext import page as render
 
-    return render(title, [*view(result), *([check.explanation(steps)] if steps else [])], figures)
+    return render(title, [*view(result), *check.explanation(steps)], figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Tone = Literal["plain", "good", "warn", "bad", "dim", "strong"]
+Tone = Literal["plain", "good", "warn", "bad", "dim", "strong", "code"]
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Prose:
-    """Lines of text, each a tuple of pieces on one line; `verbatim` keeps the spacing."""
+    """Lines of text, each a tuple of pieces on one line.
+
+    `verbatim` keeps the spacing; `minor` is a part of the block above.
+    """
 
     lines: tuple[tuple[Cell, ...], ...]
     title: str = ""
     verbatim: bool = False
+    minor: bool = False
 
 
 Block = Table | Prose

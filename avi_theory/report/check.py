@@ -8,7 +8,7 @@ from typing import Any
 from avi_theory.report.blocks import Block, Cell, Column, Prose, Table, Text, Tone, prose
 from avi_theory.report.numbers import listed
 from avi_theory.results.base import plain
-from avi_theory.results.report import SENTENCES, LocalReport, Report, Witness
+from avi_theory.results.report import SENTENCES, LocalReport, Report, Step, Witness
 
 TONES: Mapping[str, Tone] = {
     "own": "good",
@@ -20,6 +20,9 @@ TONES: Mapping[str, Tone] = {
     "fails": "bad",
 }
 """Of verdicts on models and on conditions."""
+
+WORDS = ("why", "they")
+"""Columns of a derivation that hold words, not expressions."""
 
 
 def blocks(found: Report) -> list[Block]:
@@ -94,9 +97,33 @@ def witness(found: Witness) -> Prose:
     return prose(*lines, title="Witness")
 
 
-def explanation(steps: tuple[str, ...]) -> Prose:
-    """The derivation, step by step."""
-    return prose(*(f"{k}. {step}" for k, step in enumerate(steps, 1)), title="Step by step")
+def explanation(steps: tuple[Step, ...]) -> list[Block]:
+    """The derivation: what each step asks, tests and finds, and where it leads."""
+    if not steps:
+        return []
+    intro = "Each step says what is tested, on which expressions, what comes out, and what follows."
+    found: list[Block] = [prose(Text(intro, "dim"), title="Step by step")]
+    for number, step in enumerate(steps, 1):
+        after: list[tuple[Cell, ...]] = []
+        if step.result:
+            after.append((Text("Result: ", "dim"), Text(step.result, "strong")))
+        if step.then:
+            after.append((Text("Next: ", "dim"), step.then))
+        title = f"{number}. {step.question}"
+        if not step.rows:
+            found.append(Prose(((step.tested,), *after), title, minor=True))
+            continue
+        rows = tuple(
+            tuple(
+                cell if head in WORDS else Text(cell, "code")
+                for head, cell in zip(step.heads, row, strict=True)
+            )
+            for row in step.rows
+        )
+        found.append(Prose(((step.tested,),), title, minor=True))
+        found.append(Table(tuple(Column(h) for h in step.heads), rows))
+        found.append(Prose(tuple(after)))
+    return found
 
 
 def shown(value: Any) -> str:

@@ -26,6 +26,7 @@ STYLES = {
     "bad": "bold red",
     "dim": "dim",
     "strong": "bold",
+    "code": "",
 }
 
 
@@ -36,7 +37,8 @@ def screen(blocks: Iterable[Block]) -> RenderableType:
         if parts:
             parts.append(RichText(""))
         if block.title:
-            parts.append(RichText(block.title, style="bold underline"))
+            minor = isinstance(block, Prose) and block.minor
+            parts.append(RichText(block.title, style="bold" if minor else "bold underline"))
         parts.append(_table(block) if isinstance(block, Table) else _prose(block))
     return Group(*parts)
 

@@ -90,6 +90,33 @@ class Witness(Result):
 
 
 @dataclass(frozen=True)
+class Step(Result):
+    """One step of a derivation, as a reader can check it.
+
+    Attributes:
+        question: what the step asks.
+        tested: what was looked at, and how.
+        heads, rows: the expressions tested and the outcome of each, as a table.
+        result: the answer.
+        then: what follows from it, or what is asked next.
+    """
+
+    question: str
+    tested: str
+    heads: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    result: str = ""
+    then: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.question} {self.tested}"]
+        lines += ["  " + " | ".join(row) for row in self.rows]
+        lines += [f"  Result: {self.result}"] if self.result else []
+        lines += [f"  Next: {self.then}"] if self.then else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
 class LocalReport(Result):
     """The verdict on one local.
 
@@ -126,7 +153,7 @@ class Report(Result):
         evidence: symbolic, or randomised where a cancellation holds with probability one.
         witness: for ``no``.
         advice: what to do.
-        steps: the derivation, sentence by sentence; not in the JSON.
+        steps: the derivation, step by step; not in the JSON.
     """
 
     model: str
@@ -138,7 +165,7 @@ class Report(Result):
     evidence: Literal["symbolic", "randomised"]
     witness: Witness | None
     advice: tuple[str, ...]
-    steps: tuple[str, ...] = field(default=(), repr=False)
+    steps: tuple[Step, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
         simple = "a" if self.simple_hierarchical else "not a"
