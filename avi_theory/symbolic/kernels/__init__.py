@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from avi_theory.symbolic.kernels.conjugate import (
     beta,
     gamma,
@@ -14,27 +12,28 @@ from avi_theory.symbolic.kernels.conjugate import (
 )
 from avi_theory.symbolic.kernels.counts import poisson
 from avi_theory.symbolic.kernels.discrete import bernoulli, categorical
-from avi_theory.symbolic.kernels.gathering import site_of
+from avi_theory.symbolic.kernels.gathering import ClosedForm, everywhere, site_of
 from avi_theory.symbolic.kernels.joint import process
 from avi_theory.symbolic.kernels.simplex import dirichlet
 from avi_theory.symbolic.kernels.site import Formula, Site
 from avi_theory.symbolic.kernels.vectors import vector_normal
 
-ClosedForm = Callable[[Site], Formula | None]
-
-CLOSED_FORMS: tuple[ClosedForm, ...] = (
-    normal,
-    vector_normal,
-    process,
-    gamma,
-    inverse_gamma,
-    beta,
-    log_normal,
-    half_normal,
-    dirichlet,
-    bernoulli,
-    categorical,
-    poisson,
+CLOSED_FORMS: tuple[ClosedForm, ...] = tuple(
+    everywhere(form)
+    for form in (
+        normal,
+        vector_normal,
+        process,
+        gamma,
+        inverse_gamma,
+        beta,
+        log_normal,
+        half_normal,
+        dirichlet,
+        bernoulli,
+        categorical,
+        poisson,
+    )
 )
 """Tried in this order; the first that accepts the kernel names it."""
 

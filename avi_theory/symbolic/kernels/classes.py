@@ -94,7 +94,8 @@ def function_class(
 def coupled(site: Site) -> bool:
     """Whether other locals' factors enter this one."""
     component = site.verdict.component
-    return bool(site.verdict.links) or (component is not None and len(component.nodes) > 1)
+    several = component is not None and len(component.nodes) > 1
+    return bool(site.links) or several
 
 
 def gaussian_class(site: Site, linear: list[Expr], fixed: list[Expr]) -> str:

@@ -29,19 +29,21 @@ def process(site: Site) -> Formula | None:
     if found is None:
         return None
     pulled, own = found
-    others = Site(site.analysis, site.verdict, site.atom,
-                  [i for i in site.instances if i is not joint[0]])  # fmt: skip
-    moments = others.moments({others.z: "first", others.z**2: "second"})
+    factors = [i for i in site.instances if i is not joint[0]]
+    likelihood = Site(site.analysis, site.verdict, site.atom, factors, site.links)
+    moments = likelihood.moments({likelihood.z: "first", likelihood.z**2: "second"})
     if moments is None:
         return None
-    made = gaussian(others, "Normal", pulled + moments["first"], own - 2 * moments["second"])
+    made = gaussian(likelihood, "Normal", pulled + moments["first"], own - 2 * moments["second"])
     if made is None:
         return None
-    cov, here, there = own.args[:3]
-    matrix = f"{own.args[7]} = inverse({site.text(cov)} over {here}, {there})"
+    cov, here, there, *_, name = own.args
+    matrix = f"{name} = inverse({site.text(cov)} over {here}, {there})"
     tex = rf"\left[{site.latex(cov)}\right]_{{{site.latex(here)},{site.latex(there)}}}"
     return replace(
-        made, text=f"{made.text}, {matrix}", latex=rf"{made.latex},\quad P = {tex}^{{-1}}"
+        made,
+        text=f"{made.text}, {matrix}",
+        latex=rf"{made.latex},\quad {name} = {tex}^{{-1}}",
     )
 
 

@@ -16,6 +16,7 @@ from sympy import Dummy, Expr, Indexed, Symbol, log
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.analysis import Analysis, LocalVerdict
+from avi_theory.symbolic.components import Link
 from avi_theory.symbolic.differences import gap
 from avi_theory.symbolic.entries import reference_text
 from avi_theory.symbolic.instances import Generic, Instance
@@ -61,6 +62,8 @@ class Site:
         verdict: on this local.
         atom: the reference, in its own letters.
         instances: the factors that hold it.
+        links: its interactions with other locals.
+        others: the sites of its family at other positions that the text writes out.
         z: a plain symbol in its place.
         counts: how many points the letters of the inner ranges run over, where that is needed.
     """
@@ -69,6 +72,8 @@ class Site:
     verdict: LocalVerdict
     atom: Expr
     instances: list[Instance]
+    links: tuple[Link, ...] = ()
+    others: tuple[Site, ...] = ()
     z: Dummy = field(init=False)
     counts: dict[Expr, None] = field(default_factory=dict)
     _parts: list[Part] | None = None

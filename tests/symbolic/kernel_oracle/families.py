@@ -58,6 +58,11 @@ def natural(world: World, family: str, cell: Cell, dim: int | None = None) -> np
         points = generator.dirichlet(np.full(dim or 2, 3.0), 2 * (dim or 2) + 3)
         columns = list(np.log(points).T)
         return _fitted(world.energy(cell, list(points)), columns)
+    if dim is not None and family != "Normal":
+        support, statistics, _ = SCALAR[family]
+        points = generator.choice(POINTS[support], (dim * len(statistics) + 5, dim))
+        columns = [s(points[:, i]) for s in statistics for i in range(dim)]
+        return _fitted(world.energy(cell, list(points)), columns)
     if dim is not None:
         points = generator.normal(size=((dim + 1) * (dim + 2) // 2 + 4, dim))
         pairs = [(i, j) for i in range(dim) for j in range(i, dim)]
@@ -96,6 +101,8 @@ def parameters(family: str, coefficients: np.ndarray, dim: int | None = None) ->
         return {"concentration": coefficients + 1}
     if family == "Poisson":
         return {"rate": np.exp(coefficients[0]), "shift": coefficients[1]}
+    if dim is not None and family != "Normal":
+        return SCALAR[family][2](*coefficients.reshape(-1, dim))
     if dim is not None:
         linear, rest = coefficients[:dim], coefficients[dim:]
         precision = np.zeros((dim, dim))
