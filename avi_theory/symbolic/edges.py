@@ -73,22 +73,39 @@ def _differs(components: Components, inner: Node, axis: int, position: Expr) -> 
     if any(_beyond(components, atom) for atom in _references(components, node)):
         return True
     letter = terms.index_symbol(components.structure.axes(inner.name)[axis].letter)
-    return not same_form(components, node, inner, letter, position)
+    here = Counter(_forms(components, node, {}))
+    there = Counter(_forms(components, inner, {letter: position}))
+    return not _alike(components, node, here, there)
 
 
 def same_form(
-    components: Components, node: Node, inner: Node, letter: Symbol, position: Expr
+    components: Components, node: Node, other: Node, letter: Symbol, position: Expr
 ) -> bool:
-    """Whether a member at a literal position has the density of an interior member."""
-    here = Counter(_forms(components, node, letter, position))
-    there = Counter(_forms(components, inner, letter, None))
+    """Whether two members at literal positions have the same density but for the position.
+
+    Args:
+        components: the analysis so far.
+        node: one member.
+        other: another one.
+        letter: of the axis along which they differ.
+        position: the first member's, plus the letter, minus the other's.
+    """
+    here = Counter(
+        (e.xreplace(_shifted(components, e, letter, position)), free)
+        for e, free in _forms(components, node, {})
+    )
+    return _alike(components, other, here, Counter(_forms(components, other, {})))
+
+
+def _alike(components: Components, node: Node, here: Counter[Form], there: Counter[Form]) -> bool:
+    """Whether two sets of factors hold a node in the same way."""
     more, fewer = here - there, there - here
     if any(free for _, free in (*more, *fewer)):
         return _expanded(more) == _expanded(fewer)
     whole = sympy.Add(*(e for e, _ in more.elements())) - sympy.Add(
         *(e for e, _ in fewer.elements())
     )
-    site, _ = components.site(inner)
+    site, _ = components.site(node)
     return not components.tester.depends(whole, site)
 
 
@@ -124,34 +141,23 @@ def _beyond(components: Components, atom: Expr) -> bool:
     return False
 
 
-def _forms(
-    components: Components, node: Node, letter: Symbol, position: Expr | None
-) -> Iterator[Form]:
-    """The factors holding a node, written as if it stood at the interior point."""
+def _forms(components: Components, node: Node, put: dict[Expr, Expr]) -> Iterator[Form]:
+    """The factors holding a node with letters put in, and the ranges of their free letters."""
     for instance in _instances(components, node):
-        if position is None:
-            yield instance.expr, tuple((g.low, g.high, g.facts) for g in instance.free)
-            continue
+        free = {
+            g.letter: terms.index_symbol(f"\N{MIDDLE DOT}{k}") for k, g in enumerate(instance.free)
+        }
 
-        def moved(expr: Expr) -> Expr:
-            return expr.xreplace(_shifted(components, expr, letter, position))
+        def moved(expr: Expr, free: dict[Symbol, Symbol] = free) -> Expr:
+            return expr.xreplace(free).xreplace(put)
 
-        ranges = []
-        for g in instance.free:
-            facts = tuple(
-                (moved(a), _member(components, a, b, letter, position)) for a, b in g.facts
-            )
-            ranges.append((moved(g.low), moved(g.high), facts))
-        yield moved(instance.expr), tuple(ranges)
-
-
-def _member(
-    components: Components, mapped: Expr, value: Expr, letter: Symbol, position: Expr
-) -> Expr:
-    """What a map points to, written as if the node stood at the interior point."""
-    given = components.structure.model.givens[terms.name_of(mapped)]
-    gap = sympy.expand(value - position)
-    return letter + gap if given.member_of == str(letter) and gap.is_number else value
+        yield (
+            moved(instance.expr),
+            tuple(
+                (moved(g.low), moved(g.high), tuple((moved(a), moved(b)) for a, b in g.facts))
+                for g in instance.free
+            ),
+        )
 
 
 def _shifted(

@@ -63,16 +63,17 @@ def _quadratic(
     place = {z: k for k, z in enumerate(latents)}
     precision = [[Fraction(0)] * len(latents) for _ in latents]
     linear = [Fraction(0)] * len(latents)
-    shapes: dict[Expr, tuple[list[list[Expr]], list[Expr]] | None] = {}
+    shapes: dict[tuple[Expr, int], tuple[list[list[Expr]], list[Expr]] | None] = {}
     for expr in small.factors:
         own = [a for a in small.atoms(expr) if a in place]
         known = {a: data[a] for a in small.atoms(expr) if a in data}
         names = {a: PLACEHOLDERS[k] for k, a in enumerate([*own, *known])}
         shape = expr.xreplace(names)
         symbols = [names[a] for a in own]
-        if shape not in shapes:
-            shapes[shape] = _derivatives(shape, symbols)
-        found = shapes[shape]
+        key = (shape, len(own))
+        if key not in shapes:
+            shapes[key] = _derivatives(shape, symbols)
+        found = shapes[key]
         if found is None:
             return None
         hessian, gradient = found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from avi_theory.conditions import check
 from avi_theory.spec.model import Model
 from avi_theory.symbolic.analysis import Analysis
 
@@ -91,3 +92,51 @@ def test_a_covariate_of_a_dataless_neighbour(mean, scale, inputs):
         f"local b[s] ~ Normal({mean}, {scale})\nobserved x[s] ~ Normal(a[s], 2)"
     )
     assert set(Analysis(Model(text)).locals["a"].inputs) == inputs
+
+
+CANCELLED = "potential z[n]*z[n+1] for n in 1:N-1\npotential -z[n]*z[n+1] for n in 1:N-1"
+
+EDGES = {
+    "a position by value is the same form at the ends": (
+        f"local z[n] ~ Normal(n/9, 1)\nobserved x[n] ~ Normal(z[n], 1)\n{CANCELLED}", "z", (),
+    ),
+    "a map to a member written apart": (
+        "index i = 1:I\ngiven g[i] in n\nlocal z[1] ~ Normal(0, 1)\n"
+        "local z[n] ~ Normal(0*z[n-1], 1) for n in 2:N\nobserved y[i] ~ Normal(z[g[i]], 1)",
+        "z", (),
+    ),
+    "a missing cell at a member written apart": (
+        "local z[1] ~ Normal(0, 1)\nlocal z[n] ~ Normal(0*z[n-1], 1) for n in 2:N\n"
+        "observed y[n] ~ Normal(z[n], 1) missing",
+        "z", (),
+    ),
+    "a neighbour that lacks a factor": (
+        "local z[n] ~ Normal(0, 1)\nlocal w[n] ~ Normal(0, 1)\n"
+        "observed x[n] ~ Normal(z[n] + w[n], 1)\nobserved y[n] ~ Normal(z[n], 1) for n in 1:N-1",
+        "w", ("n=N",),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", EDGES)
+def test_edges(case):
+    text, local, edges = EDGES[case]
+    assert Analysis(Model(f"index n = 1:N\n{text}")).locals[local].edges == edges
+
+
+def test_a_witness_where_the_start_is_a_latent_of_its_own():
+    """Factors of one shape with two latents or with one are different in the solver."""
+    text = (
+        "observed x[n] ~ Normal(z[n], 1)\nlocal z[0] ~ Normal(0, 1)\n"
+        "local z[n] ~ Normal(z[n-1], 1)\nindex n = 1:N"
+    )
+    assert check(Model(text)).witness is not None
+
+
+def test_a_covariate_behind_two_maps_varies_with_the_unit():
+    text = (
+        "index s = 1:S\nindex n = 1:N\nindex i = 1:I\ngiven g[i] in n\ngiven h[n] in s\n"
+        "given e[i] > 0\nlocal a[s] ~ Normal(0, 1)\nlocal z[n] ~ Normal(a[h[n]], 1)\n"
+        "observed y[i] ~ Normal(z[g[i]], e[i])"
+    )
+    assert not check(Model(text), witness=False).simple_hierarchical
