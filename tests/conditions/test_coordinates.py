@@ -118,6 +118,8 @@ def test_the_eigenbasis_of_a_chain(name: str, walk: tuple[float, ...], phi: floa
         "x_rotated": vectors.T @ (x - rest),
     })  # fmt: skip
     assert after == pytest.approx(before, rel=1e-10)
+    data = "U'(x[t] - (phi*x[t-1]))" if phi else "U'x"
+    assert f"x_rotated = {data} fall apart" in change(model).sentence
 
 
 def test_increments() -> None:
