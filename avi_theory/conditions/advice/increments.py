@@ -55,6 +55,8 @@ def _innovations(model: Model, name: str) -> Suggestion:
     if any(_inside(model, e, name) for k, e in chain.arguments.items() if k != "mean"):
         raise Unfit(name)
     lines = lines_of(model.text)
+    if any(line.keyword == "given" and line.name in model.variables for line in lines):
+        raise Unfit(f"{name} starts from a value that the text gives")
     new = fresh(names_in(lines), "w", "e", "w_")
     (letter,) = (r.letter for r in chain.ranges)
     densities = {(d.variable, k): d for d, k in _numbered(model)}

@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import gcd
 
 from avi_theory.conditions.advice.cover import Cover, Pattern, covers
-from avi_theory.conditions.advice.lines import Unfit, lines_of, text_of
+from avi_theory.conditions.advice.lines import Unfit, lines_of, listed, text_of
 from avi_theory.conditions.advice.residues import split
 from avi_theory.conditions.advice.suggestion import BOUNDED, SEPARATE, Suggestion
 from avi_theory.conditions.advice.ties import Ties, ties_of
@@ -58,6 +58,8 @@ def _applied(model: Model, cover: Cover) -> str:
 def _patterned(text: str, pattern: Pattern) -> str:
     """The text with the members of a pattern's families that are not kept declared global."""
     model = Model(text)
+    if not set(pattern.families) <= set(model.variables):
+        raise Unfit(f"{', '.join(pattern.families)} share their index with another pattern")
     classes = {f: {f: 0} for f in pattern.families}  # new name to its residue so far
     for letter, weight in zip(model.variables[pattern.families[0]].letters, pattern.step,
                               strict=True):  # fmt: skip
@@ -91,13 +93,14 @@ def _sentence(
     steps: list[str] = []
     if fixed:
         steps.append(
-            f"declare {_and(fixed)} global (the number does not grow with the data, so there is "
+            f"declare {listed(fixed)} global (the number does not grow with the data, so there is "
             "nothing to amortize, and the others no longer interact through it)"
         )
     if whole:
-        rivals = [_and([n for n in c.whole if growing[n] > 0]) for c in others]
-        least = f"; the smaller cover if fewer than {' or '.join(rivals)}" if rivals else ""
-        steps.append(f"leave {_and(whole)} un-amortized (a factor of its own each{least})")
+        rivals = [listed([n for n in c.whole if growing[n] > 0]) for c in others]
+        choice = f"; or {listed(rivals, 'or')} instead, whichever leaves fewer latents"
+        least = choice if rivals else ""
+        steps.append(f"leave {listed(whole)} un-amortized (a factor of its own each{least})")
     for pattern in cover.patterns:
         steps.append(_part(ties, pattern))
     return _capital("; ".join(steps)) + _gain(analysis, ties, cover)
@@ -116,7 +119,7 @@ def _part(ties: Ties, pattern: Pattern) -> str:
     )
     return (
         f"leave {share.numerator} of every {share.denominator} members of "
-        f"{_and(pattern.families)} un-amortized ({which}{smallest})"
+        f"{listed(pattern.families)} un-amortized ({which}{smallest})"
     )
 
 
@@ -137,7 +140,7 @@ def _gain(analysis: Analysis, ties: Ties, cover: Cover) -> str:
     rest = [n for n in ties.families if n not in cover.whole and n not in split_up]
     met = [x for n in ties.families for x in analysis.locals[n].interacts_with
            if n not in cover.whole]  # fmt: skip
-    subject = _and([*rest, *(["the other members"] if split_up else [])])
+    subject = listed([*rest, *(["the other members"] if split_up else [])])
     plural = len(rest) > 1 or bool(split_up)
     return (
         f": then {subject} {'close' if plural else 'closes'}, if f also receives the variational "
@@ -166,11 +169,6 @@ def _blocks(analysis: Analysis, ties: Ties) -> Iterator[Suggestion]:
         "and receives the variational parameters at both ends.",
         applied, BOUNDED, values=analysis.model.values,
     )  # fmt: skip
-
-
-def _and(names: Iterable[str]) -> str:
-    listed = list(names)
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
 
 
 def _capital(text: str) -> str:
