@@ -16,7 +16,7 @@ from itertools import combinations
 import sympy
 from sympy import Expr, Indexed
 
-from avi_theory.conditions.advice.lines import Unfit, fresh, lines_of, names_in
+from avi_theory.conditions.advice.lines import Unfit, fresh, lines_of, listed, names_in
 from avi_theory.conditions.advice.suggestion import SEPARATE, Suggestion
 from avi_theory.conditions.advice.ties import ties_of
 from avi_theory.conditions.advice.written import atoms_of, declarations, index_free, written
@@ -184,12 +184,12 @@ class _Contrasts:
 
     def _coordinates(self) -> str:
         rest = self._names("c")
-        names = " and ".join(self.letters)
-        data = " and ".join(d.variable for d in self.observed)
+        names = listed(self.letters)
+        data = listed(d.variable for d in self.observed)
         means = "mean stays coupled, a single latent" if len(self.letters) == 1 else (
             "means stay coupled, single latents"
         )  # fmt: skip
-        close = " and ".join(rest.values()) + (" closes" if len(rest) == 1 else " close")
+        close = listed(rest.values()) + (" closes" if len(rest) == 1 else " close")
         return (
             f"Change coordinates: rotate {names} and the data {data} along each index into the "
             f"mean and orthonormal contrasts (Helmert). Only the {means} to declare global; "
@@ -207,9 +207,9 @@ class _Contrasts:
             ]  # fmt: skip
             own.append(f"{name}[{letter}] from {', '.join([*seen, *summary])}")
         return (
-            f"Or add a covariate: a function closes in the old coordinates if it also receives "
-            f"{' and '.join(summary)}, which tell the sums of the locals ({'; '.join(own)}), at a "
-            "given size: there its mean is affine in them."
+            f"Or add a covariate: in the old coordinates a function closes if it also receives "
+            f"{listed(summary)} ({'; '.join(own)}): these tell it the sums of the locals, and at a "
+            "given size the optimal mean is affine in all of them."
         )
 
 

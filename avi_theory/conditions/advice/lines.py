@@ -210,3 +210,14 @@ def fresh(taken: set[str], *wanted: str) -> str:
         if name not in taken:
             return name
     return fresh(taken, wanted[-1] + "_")
+
+
+def listed(names: Iterable[str], last: str = "and") -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    found = list(names)
+    return found[0] if len(found) == 1 else f"{', '.join(found[:-1])} {last} {found[-1]}"

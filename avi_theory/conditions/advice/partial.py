@@ -98,8 +98,9 @@ def _sentence(
         )
     if whole:
         rivals = [listed([n for n in c.whole if growing[n] > 0]) for c in others]
-        choice = f"; or {listed(rivals, 'or')} instead, whichever leaves fewer latents"
-        least = choice if rivals else ""
+        least = (
+            f"; or {listed(rivals, 'or')} instead, whichever leaves fewer latents" if rivals else ""
+        )
         steps.append(f"leave {listed(whole)} un-amortized (a factor of its own each{least})")
     for pattern in cover.patterns:
         steps.append(_part(ties, pattern))

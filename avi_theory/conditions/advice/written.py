@@ -31,8 +31,8 @@ def written(expr: Expr) -> str:
     """An expression in the notation.
 
     Example:
-        >>> written(sympy.sqrt(Symbol("J")) * Rational(17, 20))
-        '0.85*sqrt(J)'
+        >>> written(Rational(17, 20)), written(sympy.sqrt(Symbol("J")) * Rational(1, 3))
+        ('0.85', 'sqrt(J)/3')
     """
     return str(_Printer().doprint(expr))
 
