@@ -163,6 +163,14 @@ CASES: dict[str, Case] = {
     "Normal, two locals of one unit": (
         "Normal affine", PAIR + "observed x[n] ~ Normal(z[n] + w[n], 1)",
     ),
+    "Normal, beside a curved local": (
+        "Normal none",
+        PAIR + "observed x[n] ~ Normal(z[n], 1)\npotential z[n]*w[n]**2/9 - w[n]**4 for n in 1:N",
+    ),
+    "Normal, coupled, quadratic in a parent": (
+        "Normal none",
+        PAIR + "observed x[n] ~ Normal(0, 1)\nobserved y[n] ~ Normal(x[n]**2 + z[n] + w[n], 1)",
+    ),
     "Normal, a product of locals": ("Normal none", PAIR + "observed x[n] ~ Normal(z[n]*w[n], 1)"),
     "Normal, nested locals": (
         "Normal affine",
@@ -204,6 +212,11 @@ CASES: dict[str, Case] = {
         "Normal affine",
         "local z[n] ~ Normal(0, 2)\nobserved x[n] ~ Normal(z[n], 1)\n"
         "observed y ~ Normal(sum(z) - 1, 0.5)",
+    ),
+    "Normal, the sum of an inner range": (
+        "Normal affine",
+        "index i = 2:I\nlocal z[n,i] ~ Normal(0, 2)\nobserved x[n,i] ~ Normal(z[n,i], 1)\n"
+        "observed y[n] ~ Normal(sum(z[n,:]), 0.5)",
     ),
     "Normal, a weighted sum of globals": (
         "Normal affine",

@@ -149,12 +149,29 @@ def _quadratic(analysis: Analysis, expr: Expr, names: set[str]) -> bool:
     plain = _degrees_kept(expr).xreplace(scaled)
     if plain.has(AppliedUndef, opaque, Row, terms.mvn_log_density):
         return False
+    if all(_is_square(part, {size, weight}) for part in sympy.Add.make_args(plain)):
+        return True
     for term in sympy.Add.make_args(sympy.expand(plain)):
         coefficient, power = term.as_coeff_exponent(size)
         if power not in (0, 1, 2) or coefficient.has(size):
             return False
         other, moved = coefficient.as_coeff_exponent(weight)
         if power and (other.has(weight) or moved not in (0, 1) or (power == 2 and moved != 0)):
+            return False
+    return True
+
+
+def _is_square(part: Expr, marks: set[Expr]) -> bool:
+    """Whether a term is free of marks, or a multiple of the square of a form linear in them."""
+    marked = [f for f in sympy.Mul.make_args(part) if f.free_symbols & marks]
+    if not marked:
+        return True
+    square = marked[0]
+    if len(marked) > 1 or not (square.is_Pow and square.exp == 2):
+        return False
+    for term in sympy.Add.make_args(square.base):
+        held = [f for f in sympy.Mul.make_args(term) if f.free_symbols & marks]
+        if held and held not in ([m] for m in marks):
             return False
     return True
 

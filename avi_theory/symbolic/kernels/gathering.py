@@ -114,4 +114,6 @@ def _closed_sum_is_plain(analysis: Analysis, instance: Instance, atom: Expr) -> 
     own = [a for a in references(body) if terms.name_of(a) == name]
     if not body.has(letter) or len(instance.inner) != 2:
         return False
-    return not own or (len(set(held)) == 1 and terms.subscripts_of(own[0]) == (letter,))
+    if own and len(set(held)) > 1:
+        return False
+    return all([s for s in terms.subscripts_of(a) if s.has(letter)] == [letter] for a in own)

@@ -219,8 +219,10 @@ class Site:
         letter = terms.index_symbol(one.letter.name.split("_")[0] + "'")
         moved = inside.xreplace({one.letter: letter})
         name = terms.name_of(self.atom)
-        if any(terms.name_of(a) == name for a in references(value)):
-            own = terms.subscripts_of(self.atom)[0]
+        held = [a for a in references(moved) if terms.name_of(a) == name]
+        if held:
+            axis = terms.subscripts_of(held[0]).index(letter)
+            own = terms.subscripts_of(self.atom)[axis]
             return scale * rest(moved, letter, one.low, one.high, own)
         return scale * over(moved, letter, one.low, one.high)
 
@@ -352,6 +354,8 @@ def opened(expr: Expr, z: Expr) -> Expr:
             lambda e: isinstance(e, terms.softplus) and isinstance(e.args[0], log),
             lambda e: log(1 + e.args[0].args[0]),
         )
+    if not any(e.has(z) for e in expr.atoms(log)):
+        return sympy.expand(expr)
     if any(e.has(z) and e.args[0] != z for e in expr.atoms(log)):
         expr = expr.replace(log, apart)
     return sympy.expand(sympy.expand_log(sympy.expand(expr), force=True))
