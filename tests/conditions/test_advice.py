@@ -9,8 +9,10 @@ from avi_theory import predict
 from avi_theory.conditions import check
 from avi_theory.conditions.advice import suggestions
 from avi_theory.conditions.advice.lines import Unfit, lines_of, text_of
+from avi_theory.conditions.advice.partial import declared_global
 from avi_theory.conditions.advice.residues import split
 from avi_theory.conditions.advice.suggest import candidates
+from avi_theory.conditions.advice.suggestion import BOUNDED
 from avi_theory.gallery import gallery_names, load
 from avi_theory.spec.model import Model
 from avi_theory.symbolic.analysis import Analysis, analyse
@@ -204,6 +206,15 @@ def test_longer_blocks_between_fewer_members() -> None:
     after = applied(CHAIN, "Or leave only one member")
     assert after.closes != "no"
     assert after.locals["z_2"].interacts_with == ("z_1[k]",)
+
+
+@pytest.mark.parametrize("length", [2, 4, 5])
+def test_blocks_of_any_length_close(length: int) -> None:
+    """The advice says so of all lengths; it is checked at runtime for blocks of two."""
+    text, names = split(Model(CHAIN), "t", length)
+    after = analyse(Model(declared_global(text, names["z"][-1:])))
+    assert len(after.locals) == length - 1
+    assert after.closes in BOUNDED
 
 
 @pytest.mark.parametrize(
