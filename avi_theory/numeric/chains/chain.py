@@ -54,7 +54,7 @@ class DiscreteChain:
         for name in ("initial", "transition", "emission"):
             tensor = getattr(self, name)
             # One pass tells both: the maximum of anything with NaN is NaN.
-            if tensor.numel() and not bool(tensor.max() < torch.inf):
+            if tensor.numel() and not _largest(tensor) < torch.inf:
                 raise InputError(f"The {name} holds NaN or +inf. Log potentials are below +inf.")
         if self.lengths is not None:
             n = self.lengths
@@ -84,6 +84,10 @@ class DiscreteChain:
         return steps < self.lengths.to(steps.device)[:, None]
 
 
+def _largest(x: Tensor) -> float:
+    return float(x.max()) if x.is_cuda else float(x.detach().numpy().max())
+
+
 @dataclass(frozen=True, eq=False)
 class Smoothed:
     """What the two sweeps know.
@@ -91,7 +95,7 @@ class Smoothed:
     Attributes:
         log_evidence: log Σ_z p(x, z) ``[B]``, in nats.
         marginals: p(z_t | x) ``[B, T, S]``; zero beyond a sequence's length, NaN where the
-            evidence is zero.
+            evidence is zero.  The loop leaves steps outermost in memory.
         pairwise: p(z_t, z_{t+1} | x) ``[B, T-1, S, S]``, or None if it was not asked for.
         method: the order and the arithmetic, in words.
     """

@@ -11,42 +11,46 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from avi_theory.numeric.chains.pieces import normalised
 from avi_theory.numeric.chains.potentials import Potentials
 
+Want = Literal["evidence", "marginals", "messages"]
 Messages = tuple[Tensor, Tensor, Tensor]
 
 
-def by_loop(p: Potentials, lengths: Tensor | None, *, backward: bool = True) -> Messages:
-    """α ``[B, T, S]``, β ``[B, T, S]`` (α again without `backward`) and log evidence ``[B]``.
+def by_loop(p: Potentials, lengths: Tensor | None, want: Want) -> Messages:
+    """α ``[B, T, S]``, β ``[B, T, S]`` and log evidence ``[B]``.
 
     Messages are up to a factor per step and sequence (logarithms: a summand).
 
     Args:
         p: potentials, plain or logarithms.
         lengths: ``[B]``, or None where all are T.
-        backward: whether β is wanted.
+        want: ``evidence`` alone; ``marginals``, α∘β as probabilities, instead of α, in half the
+            memory; or both ``messages``.  What is not wanted holds no meaning.
     """
     b, t, _ = p.unary.shape
     unary = p.unary.transpose(0, 1).contiguous()
+    run = _Run.of(p)
+    moves = p.transition.transpose(0, 1) if run.each else p.transition
+    last = torch.full((b,), t - 1) if lengths is None else lengths - 1
+    last = last.to(unary.device)
     alpha = torch.empty_like(unary)
-    alpha[0] = unary[0]
-    each = p.transition.ndim == 4
-    run = _Run.of(p, each)
-    moves = p.transition.transpose(0, 1) if each else p.transition
     sizes = run.forward(alpha, unary, moves)
-    last = torch.full((b,), t - 1, device=unary.device) if lengths is None else lengths - 1
-    evidence = p.shift + _level(alpha, last.to(unary.device), sizes, p.every)
-    if not backward:
-        return alpha.transpose(0, 1), alpha.transpose(0, 1), evidence
-    beta = torch.empty_like(unary)
-    run.backward(beta, unary, moves.mT, last)
-    return alpha.transpose(0, 1), beta.transpose(0, 1), evidence
+    evidence = p.shift + _level(alpha, last, sizes, p.every)
+    beta = torch.empty_like(unary) if want == "messages" else None
+    if want != "evidence":
+        run.backward(alpha, beta, unary, moves.mT, last)
+    alpha = alpha.transpose(0, 1)
+    if want == "marginals" and p.every is None:
+        alpha = normalised(alpha, log=True)
+    return alpha, alpha if beta is None else beta.transpose(0, 1), evidence
 
 
 def _level(alpha: Tensor, last: Tensor, sizes: list[Any], every: int | None) -> Tensor:
@@ -57,9 +61,12 @@ def _level(alpha: Tensor, last: Tensor, sizes: list[Any], every: int | None) -> 
     level = final.sum(-1).log()
     if not sizes:
         return level
-    factors = torch.stack([torch.as_tensor(x) for x in sizes]).reshape(len(sizes), -1)
+    if isinstance(sizes[0], Tensor):
+        logs = torch.stack(sizes).log()
+    else:
+        logs = torch.as_tensor(np.log(np.stack(sizes)))
     at = every * torch.arange(1, len(sizes) + 1, device=last.device)
-    return level + torch.where(at[:, None] <= last, factors.log(), 0.0).sum(0)
+    return level + (logs.reshape(len(sizes), -1) * (at[:, None] <= last)).sum(0)
 
 
 @dataclass(frozen=True)
@@ -83,47 +90,68 @@ class _Run:
     plain: bool
 
     @classmethod
-    def of(cls, p: Potentials, each: bool) -> _Run:
+    def of(cls, p: Potentials) -> _Run:
+        plain, each = not p.unary.is_cuda, p.transition.ndim == 4
         if p.every is None:
-            return cls(_log_product, torch.add, 0, 0.0, each, False)
-        if p.unary.is_cuda:
-            return cls(torch.matmul, torch.mul, p.every, 1.0, each, False)
-        product = np.matmul if each else np.dot
-        return cls(product, np.multiply, p.every, 1.0, each, True)
+            product = _log_product_numpy if plain else _log_product
+            return cls(product, np.add if plain else torch.add, 0, 0.0, each, plain)
+        if not plain:
+            return cls(torch.matmul, torch.mul, p.every, 1.0, each, plain)
+        return cls(np.matmul if each else np.dot, np.multiply, p.every, 1.0, each, plain)
 
     def forward(self, alpha: Tensor, unary: Tensor, moves: Tensor) -> list[Any]:
-        """Fill α from its first step on; the sizes that were divided out."""
+        """Fill α; the sizes that were divided out."""
+        alpha[0] = unary[0]
         alphas, unaries = self._view(alpha), self._view(unary)
         x, before = alphas[0], self._view(torch.empty_like(alpha[:1]))[0]
         sizes = []
+        ones = self._ones(alpha)
         steps = zip(alphas[1:], unaries[1:], self._moves(moves, len(alpha) - 1), strict=True)
         for step, (a, r, m) in enumerate(steps, start=1):
             self.product(x, m, out=before)
             self.times(before, r, out=a)
             if self.every and step % self.every == 0:
-                size = a.sum(-1)[..., None]
+                size = a @ ones
                 a /= size
                 sizes.append(size)
             x = a
         return sizes
 
-    def backward(self, beta: Tensor, unary: Tensor, moves: Tensor, last: Tensor) -> None:
-        """Fill β from each sequence's last step down."""
-        betas, unaries = self._view(beta), self._view(unary)
-        betas[-1][...] = self.one
+    def backward(
+        self, alpha: Tensor, beta: Tensor | None, unary: Tensor, moves: Tensor, last: Tensor
+    ) -> None:
+        """Fill β from each sequence's last step down; without it, make α the product α∘β.
+
+        β is scaled so that Σ α_t β_t = 1, which then holds from step to step until α was rescaled:
+        the products are probabilities, and need no further pass.
+        """
+        alphas, unaries = list(self._view(alpha)), list(self._view(unary))
+        scratch = self._view(torch.full_like(alpha[:1], self.one).repeat(2, 1, 1))
+        after, x = scratch[0], scratch[1]
+        betas = None if beta is None else list(self._view(beta))
         ends: dict[int, list[int]] = {}
         for row, end in enumerate(last.tolist()):
             ends.setdefault(end, []).append(row)
-        x, after = betas[-1], self._view(torch.empty_like(beta[:1]))[0]
-        matrices = list(self._moves(moves, len(beta) - 1))
-        for step in range(len(beta) - 1, 0, -1):
+        ones = self._ones(alpha)
+        matrices = list(self._moves(moves, len(alpha) - 1))
+        for step in range(len(alpha) - 1, -1, -1):
+            if betas is not None:
+                x = betas[step]
+                x[...] = self.one
+            if step + 1 < len(alpha):
+                self.product(after, matrices[step], out=x)
+            if step in ends:
+                x[ends[step]] = self.one
+            if self.every and (step in ends or (step + 1) % self.every == 0):
+                x /= (alphas[step] * x) @ ones
             self.times(x, unaries[step], out=after)
-            x = betas[step - 1]
-            self.product(after, matrices[step - 1], out=x)
-            if self.every and step % self.every == 0:
-                x /= x.sum(-1)[..., None]
-            if step - 1 in ends:
-                x[ends[step - 1]] = self.one
+            if betas is None:
+                self.times(alphas[step], x, out=alphas[step])
+
+    def _ones(self, like: Tensor) -> Any:
+        """A column that sums over the states, as a product: quicker than a short sum."""
+        found = like.new_ones(like.shape[-1], 1)
+        return found.numpy() if self.plain else found
 
     def _view(self, x: Tensor) -> Any:
         x = x[..., None, :] if self.each else x
@@ -139,3 +167,20 @@ def _log_product(x: Tensor, m: Tensor, *, out: Tensor) -> Tensor:
     if x.ndim == 3:
         return torch.logsumexp(x.transpose(-1, -2) + m, -2, keepdim=True, out=out)
     return torch.logsumexp(x[..., None] + m, -2, out=out)
+
+
+def _log_product_numpy(x: np.ndarray, m: np.ndarray, *, out: np.ndarray) -> None:
+    """The same; the summed state comes first, so that each operation runs along long rows."""
+    if x.ndim == 3:
+        terms = x[:, 0].T[..., None] + m.swapaxes(0, 1)
+    else:
+        terms = x.T[..., None] + m[:, None]
+    top = terms.max(0)
+    if not np.isfinite(top).all():
+        top[np.isneginf(top)] = 0.0
+    terms -= top
+    total = np.exp(terms, out=terms).sum(0)
+    with np.errstate(divide="ignore"):  # an impossible state's message is log 0
+        np.log(total, out=total)
+    total += top
+    out[...] = total[:, None] if x.ndim == 3 else total

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from avi_theory.numeric.chains.chain import DiscreteChain
+from avi_theory.numeric.chains.pieces import exponentiate, pieces
 
 SHARE = 0.25
 """The part of the dtype's exponent range that a message may use up between two rescalings."""
@@ -71,27 +72,35 @@ def interval(chain: DiscreteChain) -> int | None:
 
 def scaled(chain: DiscreteChain, every: int) -> Potentials | None:
     """Plain potentials; None where a step of a sequence is impossible for every state."""
-    first = chain.emission[:, 0] + chain.initial
-    top = chain.emission.amax(-1)
-    top[:, 0] = first.amax(-1)
-    inside = chain.inside()
-    if inside is not None:
-        top = torch.where(inside, top, 0.0)
-    if not bool(top.isfinite().all()):
-        return None
     # Time first in memory: the loop takes the steps one by one.
-    unary = first.new_empty(chain.steps, chain.sequences, chain.states)
-    torch.sub(chain.emission.transpose(0, 1), top.T[..., None], out=unary)
-    unary[0] = first - top[:, :1]
-    unary = unary.exp_().transpose(0, 1)
-    if inside is not None:
-        unary = torch.where(inside[..., None], unary, 1.0)
-    top = top.sum(1)
+    unary = chain.emission.new_empty(chain.steps, chain.sequences, chain.states)
+    inside = chain.inside()
+    shift = unary.new_zeros(chain.sequences)
+    first = chain.emission[:, 0] + chain.initial
+    at = 0
+    for piece in pieces(unary):
+        block = slice(at, at + len(piece))
+        at = block.stop
+        emission = chain.emission[:, block]
+        top = emission.amax(-1)
+        if block.start == 0:
+            top[:, 0] = first.amax(-1)
+        torch.sub(emission.transpose(0, 1), top.T[..., None], out=piece)
+        if block.start == 0:
+            piece[0] = first - top[:, :1]
+        exponentiate(piece)
+        if inside is not None:
+            piece.masked_fill_(~inside[:, block].T[..., None], 1.0)
+            top.masked_fill_(~inside[:, block], 0.0)
+        shift += top.sum(1)
+    if not bool(shift.isfinite().all()):
+        return None
+    unary = unary.transpose(0, 1)
     if chain.steps == 1:
-        return Potentials(unary, chain.transition, top, every)
+        return Potentials(unary, chain.transition, shift, every)
     high = chain.transition.max()
     steps = chain.steps - 1 if chain.lengths is None else chain.lengths.to(top.device) - 1
-    return Potentials(unary, (chain.transition - high).exp(), top + high * steps, every)
+    return Potentials(unary, (chain.transition - high).exp(), shift + high * steps, every)
 
 
 def logarithmic(chain: DiscreteChain) -> Potentials:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.chains.loop import Messages
+from avi_theory.numeric.chains.loop import Messages, Want
+from avi_theory.numeric.chains.pieces import normalised
 from avi_theory.numeric.chains.potentials import Potentials
 
 
-def by_scan(p: Potentials, lengths: Tensor | None, *, backward: bool = True) -> Messages:
-    """As `by_loop`; without `backward` only the upward half of the tree is built."""
+def by_scan(p: Potentials, lengths: Tensor | None, want: Want) -> Messages:
+    """As `by_loop`; for the evidence only the upward half of the tree is built."""
     log = p.every is None
     _, t, s = p.unary.shape
     first = p.unary[:, 0]
@@ -38,15 +39,18 @@ def by_scan(p: Potentials, lengths: Tensor | None, *, backward: bool = True) -> 
         evidence = whole.sum(-1).log() + p.shift
         if sizes:
             evidence += torch.cat(sizes, 1).log().sum(1)
-    if not backward:
+    if want == "evidence":
         return first[:, None], first[:, None], evidence
     messages = _downwards(ends, levels, log)
-    if not levels:
-        return messages[0], messages[1], evidence
-    left, right = messages[:, :, : t - 1]
-    alpha = torch.cat([left, _row(left[:, -1:], elements[:, -1:], log)], 1)
-    beta = torch.cat([_column(elements[:, :1], right[:, :1], log), right], 1)
-    return alpha, beta, evidence
+    alpha, beta = messages
+    if levels:
+        left, right = messages[:, :, : t - 1]
+        alpha = torch.cat([left, _row(left[:, -1:], elements[:, -1:], log)], 1)
+        beta = torch.cat([_column(elements[:, :1], right[:, :1], log), right], 1)
+    if want == "messages":
+        return alpha, beta, evidence
+    marginals = normalised(alpha + beta if log else alpha * beta, log=log)
+    return marginals, marginals, evidence
 
 
 def _elements(p: Potentials, lengths: Tensor | None, neutral: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from avi_theory.errors import InputError
 from avi_theory.numeric.chains.chain import DiscreteChain, Smoothed
-from avi_theory.numeric.chains.loop import Messages, by_loop
+from avi_theory.numeric.chains.loop import Messages, Want, by_loop
+from avi_theory.numeric.chains.pieces import normalised
 from avi_theory.numeric.chains.potentials import Potentials, interval, logarithmic, scaled
 from avi_theory.numeric.chains.scan import by_scan
 
@@ -51,18 +52,16 @@ def forward_backward(
         [0.8489, 0.8, 0.3141]
     """
     with torch.no_grad():
-        p, alpha, beta, evidence, method = _messages(chain, order, arithmetic, backward=True)
-        log = p.every is None
-        if log:
-            marginals = torch.softmax(alpha + beta, -1)
-        else:
-            marginals = torch.empty_like(p.unary)
-            torch.mul(alpha, beta, out=marginals)
-            marginals /= marginals.sum(-1, keepdim=True)
+        want: Want = "messages" if pairwise else "marginals"
+        p, alpha, beta, evidence, method = _messages(chain, order, arithmetic, want)
         inside = chain.inside()
+        marginals, joint = alpha, None
+        if pairwise:
+            joint = _pairwise(p, alpha, beta, inside)
+            log = p.every is None
+            marginals = normalised(alpha + beta if log else alpha * beta, log=log)
         if inside is not None:
-            marginals = torch.where(inside[..., None], marginals, 0.0)
-        joint = _pairwise(p, alpha, beta, inside) if pairwise else None
+            marginals = marginals.masked_fill_(~inside[..., None], 0.0)
     return Smoothed(evidence, marginals, joint, method)
 
 
@@ -71,11 +70,11 @@ def log_evidence(
 ) -> Tensor:
     """log Σ_z p(x, z) ``[B]`` alone, in nats, by the forward sweep."""
     with torch.no_grad():
-        return _messages(chain, order, arithmetic, backward=False)[3]
+        return _messages(chain, order, arithmetic, "evidence")[3]
 
 
 def _messages(
-    chain: DiscreteChain, order: Order | None, arithmetic: Arithmetic | None, *, backward: bool
+    chain: DiscreteChain, order: Order | None, arithmetic: Arithmetic | None, want: Want
 ) -> tuple[Potentials, Tensor, Tensor, Tensor, str]:
     order = order or ("scan" if chain.emission.is_cuda else "loop")
     every = None if arithmetic == "log" else interval(chain)
@@ -87,7 +86,7 @@ def _messages(
         )
     p = p or logarithmic(chain)
     run = by_loop if order == "loop" else by_scan
-    found: Messages = run(p, chain.lengths, backward=backward)
+    found: Messages = run(p, chain.lengths, want)
     words = "logarithms" if p.every is None else "rescaled"
     return p, *found, f"message passing ({order}, {words})"
 
