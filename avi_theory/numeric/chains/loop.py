@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.chains.pieces import normalised
+from avi_theory.numeric.chains.pieces import normalised, rows_in_a_piece
 from avi_theory.numeric.chains.potentials import Potentials
 
 Want = Literal["evidence", "marginals", "messages"]
@@ -102,15 +102,17 @@ class _Run:
     def forward(self, alpha: Tensor, unary: Tensor, moves: Tensor) -> list[Any]:
         """Fill α; the sizes that were divided out."""
         alpha[0] = unary[0]
+        product, times, every = self.product, self.times, self.every
         alphas, unaries = self._view(alpha), self._view(unary)
         x, before = alphas[0], self._view(torch.empty_like(alpha[:1]))[0]
         sizes = []
         ones = self._ones(alpha)
+        rescaled = every or len(alpha)
         steps = zip(alphas[1:], unaries[1:], self._moves(moves, len(alpha) - 1), strict=True)
         for step, (a, r, m) in enumerate(steps, start=1):
-            self.product(x, m, out=before)
-            self.times(before, r, out=a)
-            if self.every and step % self.every == 0:
+            product(x, m, out=before)
+            times(before, r, out=a)
+            if step % rescaled == 0:
                 size = a @ ones
                 a /= size
                 sizes.append(size)
@@ -125,28 +127,32 @@ class _Run:
         β is scaled so that Σ α_t β_t = 1, which then holds from step to step until α was rescaled:
         the products are probabilities, and need no further pass.
         """
-        alphas, unaries = list(self._view(alpha)), list(self._view(unary))
-        scratch = self._view(torch.full_like(alpha[:1], self.one).repeat(2, 1, 1))
-        after, x = scratch[0], scratch[1]
-        betas = None if beta is None else list(self._view(beta))
+        product, times, every = self.product, self.times, self.every
+        steps = len(alpha)
+        width = steps if beta is not None else rows_in_a_piece(alpha)
+        store = torch.empty_like(alpha[:width]) if beta is None else beta
+        store[(steps - 1) % width] = self.one
+        beside, products = self._view(store), self._view(alpha)
+        betas, alphas, unaries = list(beside), list(products), list(self._view(unary))
+        after = self._view(torch.empty_like(alpha[:1]))[0]
         ends: dict[int, list[int]] = {}
         for row, end in enumerate(last.tolist()):
             ends.setdefault(end, []).append(row)
         ones = self._ones(alpha)
-        matrices = list(self._moves(moves, len(alpha) - 1))
-        for step in range(len(alpha) - 1, -1, -1):
-            if betas is not None:
-                x = betas[step]
-                x[...] = self.one
-            if step + 1 < len(alpha):
-                self.product(after, matrices[step], out=x)
+        rescaled = every or steps + 1
+        matrices = list(self._moves(moves, steps - 1))
+        for step in range(steps - 1, -1, -1):
+            x = betas[step % width]
+            if step + 1 < steps:
+                product(after, matrices[step], out=x)
             if step in ends:
                 x[ends[step]] = self.one
-            if self.every and (step in ends or (step + 1) % self.every == 0):
+            if every and (step in ends or (step + 1) % rescaled == 0):
                 x /= (alphas[step] * x) @ ones
-            self.times(x, unaries[step], out=after)
-            if betas is None:
-                self.times(alphas[step], x, out=alphas[step])
+            times(x, unaries[step], out=after)
+            if beta is None and step % width == 0:
+                here = products[step : step + width]
+                times(here, beside[: len(here)], out=here)
 
     def _ones(self, like: Tensor) -> Any:
         """A column that sums over the states, as a product: quicker than a short sum."""

@@ -18,10 +18,12 @@ SIZE = 16_384
 
 def pieces(x: Tensor) -> Iterator[Tensor]:
     """Parts of a tensor along its first axis; the whole of it on a GPU."""
-    rows = len(x)
-    if not x.is_cuda:
-        rows = max(1, SIZE * len(x) // max(x.numel(), 1))
-    yield from x.split(rows)
+    yield from x.split(rows_in_a_piece(x))
+
+
+def rows_in_a_piece(x: Tensor) -> int:
+    """How much of the first axis a piece takes."""
+    return len(x) if x.is_cuda else max(1, min(len(x), SIZE * len(x) // max(x.numel(), 1)))
 
 
 def exponentiate(x: Tensor) -> None:
