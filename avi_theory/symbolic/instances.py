@@ -72,7 +72,11 @@ class _Matching:
         free = [s for s in letters_in(left) if s in self.open]
         if not free:
             right = self.reduce(right)
-            return left == right or gap(left, right) == 0
+            if left == right or gap(left, right) == 0:
+                return True
+            if left.atoms(Indexed) and not left.free_symbols & set(self.place.generics):
+                raise Stuck(left, f"whether this map leads to {right} is open")
+            return False
         if left == free[-1]:
             self.bind(free[-1], gap(right, sympy.S.Zero))
             return True

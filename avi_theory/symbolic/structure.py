@@ -309,13 +309,18 @@ class Structure:
         if not (count.is_number and 0 <= count < EDGES):
             return False
         touched = {base_letter(letter)}
+        open_ended = False
         for atom in expr.atoms(Indexed):
             for axis, sub in zip(self.axes(terms.name_of(atom)), atom.indices, strict=False):
+                if any(
+                    letter in m.free_symbols and terms.name_of(m) not in self.tables
+                    for m in sub.atoms(Indexed)
+                ):
+                    return False  # where a map leads at a written position is not known
                 if letter in sub.free_symbols:
                     touched.add(axis.letter)
-                    if not (axis.high - axis.low).is_number:
-                        return True
-        return count < WRITTEN_OUT and bool(touched & self.literal_letters)
+                    open_ended |= not (axis.high - axis.low).is_number
+        return open_ended or (count < WRITTEN_OUT and bool(touched & self.literal_letters))
 
     def _summed(self, body: Expr, letter: Symbol, low: Expr, high: Expr) -> Expr:
         if self._written_out(letter, low, high, body):
@@ -335,17 +340,19 @@ class Structure:
         over = getattr(source, "over", ())
         if over:
             arguments = source.arguments  # type: ignore[union-attr]
-            first, second = (terms.ref(variable, letter) for letter in over)
+            outer = source.subscripts  # type: ignore[union-attr]
+            first, second = (terms.ref(variable, *outer, letter) for letter in over)
             expr = opaque(
                 Symbol(f"joint prior of {variable}"),
                 first,
                 second,
                 *(sympy.sympify(a) for _, a in sorted(arguments.items())),
             )
-            ranges = tuple(
-                Range(letter, ranges[0].low, ranges[0].high) if ranges else
-                Range(letter, *self._hull(variable)) for letter in over
-            )  # fmt: skip
+            inner = self.axes(variable)[-1]
+            ranges = (
+                *(r for r in ranges if r.letter in outer),
+                *(Range(letter, inner.low, inner.high) for letter in over),
+            )
         expr = self.plain(sympy.sympify(expr)).xreplace(self.edge_values)
         wide: list[Range] = []
         spread: list[tuple[Symbol, list[Expr]]] = []
@@ -376,10 +383,6 @@ class Structure:
                 source.text,
                 variable,
             )
-
-    def _hull(self, name: str) -> tuple[Expr, Expr]:
-        axis = self.axes(name)[0]
-        return axis.low, axis.high
 
     def _renamed_inside(self, expr: Expr) -> Expr:
         """The expression with new letters in its closed sums (terms must not share them)."""

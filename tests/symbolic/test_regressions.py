@@ -140,3 +140,25 @@ def test_a_covariate_behind_two_maps_varies_with_the_unit():
         "observed y[i] ~ Normal(z[g[i]], e[i])"
     )
     assert not check(Model(text), witness=False).simple_hierarchical
+
+
+def test_members_of_a_fixed_size_that_a_map_spreads_are_not_lost():
+    """Nine data, each at a local that only the map knows: written out they would match none."""
+    text = (
+        "index n = 1:N\nindex m = 1:9\ngiven g[m] in n\nlocal z[n] ~ Normal(0, 1)\n"
+        "observed y[m] ~ Normal(z[g[m]], 1)"
+    )
+    assert Analysis(Model(text)).locals["z"].inputs == ("y[m: g[m]=n]",)
+    single = text.replace("y[m] ~ Normal(z[g[m]], 1)", "y ~ Normal(z[g[3]], 1)")
+    assert Analysis(Model(single)).locals["z"].closes == "unknown"
+
+
+def test_a_process_in_every_unit_closes_at_the_unit():
+    text = (
+        "index s = 1:S\nindex n = 1:N\ngiven p[n]\n"
+        "local f[s,:] ~ MultivariateNormal(0, exp(-(p[n] - p[m])**2)) over n, m\n"
+        "observed x[s,n] ~ Normal(f[s,n], 1)"
+    )
+    report = check(Model(text), witness=False)
+    assert (report.closes, report.unit) == ("component", ("s",))
+    assert report.locals["f"].inputs == ("x[s,:]",)

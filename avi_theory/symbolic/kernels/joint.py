@@ -50,6 +50,8 @@ def process(site: Site) -> Formula | None:
 def _prior(site: Site, instance: Instance) -> tuple[Expr, Expr] | None:
     """The prior's share of the two natural parameters; None if its kernel is random."""
     _, first, second, cov, mean = instance.expr.args
+    if len(first.indices) != 1:
+        return None
     (here,), (there,) = first.indices, second.indices
     if site.latent(cov) or site.latent(mean) or len(instance.free) != 1:
         return None
