@@ -13,6 +13,7 @@ from avi_theory.pipeline.data import bound_to_predict
 from avi_theory.pipeline.verbs import check, predict_bound
 from avi_theory.results.listing import Choice as Offer
 from avi_theory.results.listing import Choices
+from avi_theory.results.prediction import Prediction
 from avi_theory.results.report import Report
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.model import Model
@@ -30,6 +31,8 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
 
     A model that closes is asked with every subset of its sufficient inputs, one that does not with
     windows of growing width; all functions are allowed, in expectation over the model's data.
+    Where gaps are estimated from drawn data sets, it stops when the next window's gain is smaller
+    than their standard error.
 
     Args:
         model: the declaration.
@@ -49,11 +52,19 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
         offers.append(Offer(found.inputs, found.gap_per_latent, found.kind))
         if choice.window is not None and choice.window + 1 >= WINDOWS:
             last = offers[-1]
-            if last.kind == "none" or _within(last, tolerance):
+            if last.kind == "none" or _within(last, tolerance) or _hidden(offers, found):
                 break
     offers.sort(key=lambda o: len(o.inputs))
     good = (o for o in offers if _within(o, tolerance))
     return Choices(tuple(offers), next(good, None), model.name, tolerance)
+
+
+def _hidden(offers: list[Offer], found: Prediction) -> bool:
+    """Whether the last step of an estimated gap is lost in its standard error."""
+    before, gap, error = offers[-2].gap_per_latent, found.gap_per_latent, found.standard_error
+    if before is None or gap is None or error is None:
+        return False
+    return before - gap < error / found.latents
 
 
 def _within(offer: Offer, tolerance: float) -> bool:

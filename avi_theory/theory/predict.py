@@ -139,8 +139,7 @@ def _answer(question: Question) -> Answer:
         if not reason:
             return form.apply(question)
         reasons.append((form, reason))
-    wanted = {"dataset": "QuadratureDataset", "population": "GaussianPopulation",
-              "reuse": "GaussianReuse"}[question.regime]  # fmt: skip
+    wanted = "QuadratureDataset" if question.regime == "dataset" else "DrawnFunctions"
     if all(v.support in {"binary", "categories"} for v in question.bound.model.locals):
         wanted = "DiscreteTables" if question.regime == "dataset" else "DrawnTables"
     words = [r for f, r in reasons if type(f).__name__ in {wanted, "Separable"}]

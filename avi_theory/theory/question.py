@@ -159,10 +159,12 @@ class Question:
     def _with_prior_means(self, theta: np.ndarray) -> np.ndarray | str:
         if not np.any(np.isnan(theta)):
             return theta
-        if isinstance(self.joint, str):
-            return self.joint
-        from avi_theory.theory.prior import prior_means
+        from avi_theory.theory.prior import family_means, prior_means
 
+        if isinstance(self.joint, str):
+            theta = family_means(self.bound, theta)
+            if not np.any(np.isnan(theta)):
+                return theta
         return prior_means(self.bound, theta)
 
 

@@ -13,6 +13,7 @@ from avi_theory.theory import CLOSED_FORMS, Verdict, predict
 KEYS = [
     "model", "regime", "inputs", "function", "sharing", "kind", "latents", "gap", "gap_per_latent",
     "limit_per_latent", "approximation_gap", "assumptions", "reference",
+    "standard_error",
 ]  # fmt: skip
 SCHOOLS = """
 index n = 1:N
@@ -36,15 +37,16 @@ local z[1] ~ Normal(0, 1)
 local z[t] ~ Normal(z[t-1], 1) for t in 2:T
 observed x[t] ~ Normal(z[t], 1)
 """
+ROUGH = SCHOOLS.replace("local z[n] ~ Normal", "local z[n] ~ Laplace")
 schools_verdict = Verdict({"z": "inputs"}, {"z": ("s[n]", "y[n]")})
 
 
-def schools(ties=False):
+def schools(ties=False, text=SCHOOLS):
     y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
     s = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
     if ties:
         y[1], s[1] = y[0], s[0]
-    return bind(Model(SCHOOLS), {"y": y, "s": s})
+    return bind(Model(text), {"y": y, "s": s})
 
 
 def test_the_json_is_the_contracts():
@@ -64,10 +66,12 @@ def test_separable_models_are_exactly_zero_with_sufficient_inputs(regime, ties):
 
 
 def test_insufficient_inputs_have_no_number_and_say_what_is_missing():
-    found = predict(schools(True), inputs=["y[n]"], verdict=schools_verdict, regime="population")
+    found = predict(
+        schools(True, ROUGH), inputs=["y[n]"], verdict=schools_verdict, regime="population"
+    )
     assert (found.gap, found.kind) == (None, "none")
     assert "s[n]" in found.assumptions[0]
-    assert "tau" in found.assumptions[0]
+    assert "kink" in found.assumptions[0]
 
 
 def test_without_ties_any_function_interpolates():
@@ -77,10 +81,12 @@ def test_without_ties_any_function_interpolates():
     assert tied.kind == "upper" and tied.gap >= 0
 
 
-def test_averages_of_limited_functions_of_other_families_have_no_number():
-    found = predict(schools(), regime="population", function="affine", verdict=schools_verdict)
+def test_averages_of_rough_densities_have_no_number():
+    found = predict(
+        schools(text=ROUGH), regime="population", function="affine", verdict=schools_verdict
+    )
     assert found.kind == "none"
-    assert "tau" in found.assumptions[0]
+    assert "kink" in found.assumptions[0]
 
 
 def test_reuse_needs_proper_priors():
@@ -212,7 +218,7 @@ def test_every_closed_form_says_why_it_does_not_apply():
     from avi_theory.theory.predict import ask
 
     question = ask(
-        schools(True), regime="reuse", inputs=["y[n]"], window=None, function="affine",
+        schools(True, ROUGH), regime="reuse", inputs=["y[n]"], window=None, function="affine",
         sharing="shared", verdict=schools_verdict,
     )  # fmt: skip
     for form in CLOSED_FORMS:

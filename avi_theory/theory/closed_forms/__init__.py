@@ -2,6 +2,7 @@
 
 from avi_theory.theory.closed_forms.dataset import GaussianDataset
 from avi_theory.theory.closed_forms.discrete import DiscreteTables
+from avi_theory.theory.closed_forms.drawn_functions import DrawnFunctions
 from avi_theory.theory.closed_forms.drawn_tables import DrawnTables
 from avi_theory.theory.closed_forms.interpolation import EverythingSeen, Interpolation
 from avi_theory.theory.closed_forms.loglinear import DiscretePolynomials
@@ -23,6 +24,7 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     GaussianPopulation(),
     ZeroAtAnyTheta(),
     GaussianReuse(),
+    DrawnFunctions(),
 )
 """The first that accepts a question answers it."""
 
