@@ -165,6 +165,8 @@ class Question:
             theta = family_means(self.bound, theta)
             if not np.any(np.isnan(theta)):
                 return theta
+            if any(v.support != "real" or v.dim is not None for v in self.bound.model.globals):
+                return f"{self.joint}, and not all globals have a known prior mean; --set them"
         return prior_means(self.bound, theta)
 
 

@@ -28,8 +28,8 @@ NODES = {1: 40, 2: 24, 3: 14}
 """Nodes for each latent in which a term is no polynomial, by their number."""
 MOST_POINTS = 400_000
 """Quadrature points of all terms together."""
-DRAWN = 1
-"""So many times more where data sets are drawn."""
+DRAWN = 8
+"""So many times more where drawn data sets could not be fewer."""
 ENTROPY = 0.5 * (1 + np.log(2 * np.pi))
 
 
@@ -142,7 +142,11 @@ class Objective:
 
 
 def objective(
-    bound: Bound, *, finer: bool = False, drawn: Mapping[str, np.ndarray] | None = None
+    bound: Bound,
+    *,
+    finer: bool = False,
+    drawn: Mapping[str, np.ndarray] | None = None,
+    most: int = MOST_POINTS,
 ) -> Objective:
     """The ELBO at the bound data, or summed over many data sets.
 
@@ -150,6 +154,7 @@ def objective(
         bound: the model with its data.
         finer: half as many nodes again, to see whether the quadrature has settled.
         drawn: observations of many data sets, ``[D, points]`` by name, in place of the bound ones.
+        most: quadrature points of all terms together.
 
     Raises:
         NotIntegrable: a latent that is neither real nor positive, or vector-valued; a term with a
@@ -166,8 +171,8 @@ def objective(
     found = [t for f in ground(bound).factors for t in _terms(f, layout, finer, drawn)]
     copies = 1 if drawn is None else len(next(iter(drawn.values())))
     points = sum(t.count * len(t.weights) for t in found)
-    if points > MOST_POINTS * (8 if finer else 1) * (1 if drawn is None else DRAWN):
-        raise TooManyPoints(f"its quadrature has {points:,} points, more than {MOST_POINTS:,}")
+    if points > most * (8 if finer else 1):
+        raise TooManyPoints(f"its quadrature has {points:,} points, more than {most:,}")
     return Objective(layout, np.tile(positive, copies), tuple(found), copies)
 
 

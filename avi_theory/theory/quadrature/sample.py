@@ -14,6 +14,8 @@ from avi_theory.theory.quadrature.ascent import NotConverged
 from avi_theory.theory.quadrature.convexity import concave
 from avi_theory.theory.quadrature.draws import draw_many
 from avi_theory.theory.quadrature.elbo import (
+    DRAWN,
+    MOST_POINTS,
     NotIntegrable,
     Objective,
     TooManyPoints,
@@ -131,7 +133,7 @@ def _sample(
 def _half(bound: Bound, drawn: Mapping[str, np.ndarray]) -> Half:
     model = bound.model
     observed = {v.name: drawn[v.name] for v in model.observed}
-    target = objective(bound, drawn=observed)
+    target = objective(bound, drawn=observed, most=_most(next(iter(drawn.values()))))
     copies = target.copies
     bounds = tuple(
         replace(bound, known={**bound.known, **{k: x[d] for k, x in observed.items()}})
@@ -143,10 +145,17 @@ def _half(bound: Bound, drawn: Mapping[str, np.ndarray]) -> Half:
     return Half(bounds, target, Curvature.of(target), location)
 
 
+def _most(drawn: np.ndarray) -> int:
+    """How many quadrature points are too many."""
+    return MOST_POINTS * (DRAWN if len(drawn) <= FEWEST else 1)
+
+
 def finer(half: Half, mean: np.ndarray, level: np.ndarray) -> np.ndarray:
     """The ELBO of each data set by a finer quadrature."""
     observed = {
         v.name: np.stack([b.known[v.name] for b in half.bounds])
         for v in half.bounds[0].model.observed
     }
-    return objective(half.bounds[0], finer=True, drawn=observed).each(mean, level)
+    most = _most(next(iter(observed.values())))
+    target = objective(half.bounds[0], finer=True, drawn=observed, most=most)
+    return target.each(mean, level)
