@@ -32,7 +32,7 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
     A model that closes is asked with every subset of its sufficient inputs, one that does not with
     windows of growing width; all functions are allowed, in expectation over the model's data.
     Where gaps are estimated from drawn data sets, it stops when the next window's gain is smaller
-    than their standard error.
+    than their standard error, and counts a gap with two standard errors.
 
     Args:
         model: the declaration.
@@ -46,31 +46,31 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
         raise InputError(f"The tolerance is {tolerance:g}; it must be > 0, e.g. 0.01 nats.")
     report = check(model, witness=False)
     bound = bound_to_predict(model, data, "population")
-    offers = []
+    asked: list[tuple[Offer, Prediction]] = []
     for choice in _candidates(model, report, bound):
         found = predict_bound(bound, report, choice, regime="population", function="any")
-        offers.append(Offer(found.inputs, found.gap_per_latent, found.kind))
-        if choice.window is not None and choice.window + 1 >= WINDOWS:
-            last = offers[-1]
-            if last.kind == "none" or _within(last, tolerance) or _hidden(offers, found):
-                break
-    offers.sort(key=lambda o: len(o.inputs))
-    good = (o for o in offers if _within(o, tolerance))
-    return Choices(tuple(offers), next(good, None), model.name, tolerance)
+        asked.append((Offer(found.inputs, found.gap_per_latent, found.kind), found))
+        shown = choice.window is not None and choice.window + 1 >= WINDOWS
+        done = found.kind == "none" or _within(found, tolerance)
+        if shown and (done or _hidden(asked[-2][1], found)):
+            break
+    asked.sort(key=lambda a: len(a[0].inputs))
+    good = (offer for offer, found in asked if _within(found, tolerance))
+    return Choices(tuple(o for o, _ in asked), next(good, None), model.name, tolerance)
 
 
-def _hidden(offers: list[Offer], found: Prediction) -> bool:
+def _hidden(before: Prediction, found: Prediction) -> bool:
     """Whether the last step of an estimated gap is lost in its standard error."""
-    before, gap, error = offers[-2].gap_per_latent, found.gap_per_latent, found.standard_error
-    if before is None or gap is None or error is None:
+    if before.gap is None or found.gap is None or found.standard_error is None:
         return False
-    return before - gap < error / found.latents
+    return before.gap - found.gap < found.standard_error
 
 
-def _within(offer: Offer, tolerance: float) -> bool:
-    """Whether a gap is known to stay within the tolerance."""
-    gap = offer.gap_per_latent
-    return offer.kind in {"exact", "upper"} and gap is not None and gap <= tolerance
+def _within(found: Prediction, tolerance: float) -> bool:
+    """Whether a gap is known to stay within the tolerance, an estimate by two standard errors."""
+    if found.kind not in {"exact", "upper"} or found.gap is None:
+        return False
+    return found.gap + 2 * (found.standard_error or 0.0) <= tolerance * found.latents
 
 
 def _candidates(model: Model, report: Report, bound: Bound) -> list[Choice]:

@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 from scipy.stats import poisson
 
+from avi_theory import load, smallest_inputs
 from avi_theory.spec.bound import bind
 from avi_theory.spec.model import Model
 from avi_theory.theory import predict
@@ -262,3 +263,19 @@ def test_f_vi_on_a_drawn_data_set_is_what_is_measured():
     reached = target(drawn.mean[:size], drawn.level[:size])[0]
     found = measure(model, {"x": data}, function="constant")
     assert reached == pytest.approx(found.fvi.elbo, abs=1e-5)
+
+
+def test_the_smallest_inputs_allow_for_the_standard_error():
+    model = Model(COUNTS, N=20)
+    nothing, own = smallest_inputs(model, tolerance=0.01).choices
+    assert (nothing.kind, own.kind, own.gap_per_latent) == ("upper", "exact", 0)
+    gap = nothing.gap_per_latent
+    assert smallest_inputs(model, tolerance=1.001 * gap).smallest.inputs == ("x[n]",)
+    assert smallest_inputs(model, tolerance=1.5 * gap).smallest.inputs == ()
+
+
+@pytest.mark.long
+def test_windows_of_a_volatility_end_in_numbers():
+    found = smallest_inputs(load("stochastic_volatility"), tolerance=0.01)
+    assert all(c.kind == "upper" and c.gap_per_latent > 0 for c in found.choices)
+    assert found.choices[0].gap_per_latent > 3 * found.choices[5].gap_per_latent
