@@ -50,15 +50,15 @@ def quadratic(instances: tuple[Instance, ...], u: Expr, v: Expr) -> Expr | None:
     for instance in instances:
         for part in sympy.Add.make_args(instance.expr):
             if {u, v} <= part.free_symbols:
-                coefficient = _square(part, u, v)
+                coefficient = square(part, u, v)
                 if coefficient is None:
                     return None
                 whole += coefficient
     return whole
 
 
-def _square(part: Expr, u: Expr, v: Expr) -> Expr | None:
-    """2kab of a term k (a u + b v + ...)²; None if it is not one, or has other coefficients."""
+def square(part: Expr, u: Expr, v: Expr) -> Expr | None:
+    """2kab of a term k (a u + b v + ...)²; None if it is not one, or not with numbers."""
     scale, square = part.as_coeff_Mul()
     if not (isinstance(square, sympy.Pow) and square.exp == 2 and scale.is_Rational):
         return None

@@ -16,6 +16,7 @@ from avi_theory.symbolic.entries import Input, covers, index_text, reference_tex
 from avi_theory.symbolic.errors import Partial, Stuck
 from avi_theory.symbolic.inputs import Inputs
 from avi_theory.symbolic.interaction import Decider
+from avi_theory.symbolic.reduction import level
 from avi_theory.symbolic.regions import WHOLE, View, joined, parts
 from avi_theory.symbolic.structure import WRITTEN_OUT, Structure
 from avi_theory.symbolic.verdicts import ORDER, LocalVerdict
@@ -120,7 +121,11 @@ class Analysis:
             needed = [e for e in needed if e.role != "position"]
             texts = {self.whole(e) for e in needed}
         else:
-            if closes == "inputs" and component.several:
+            if (
+                closes == "inputs"
+                and component.several
+                and (needed or not level(self.components, component))
+            ):
                 needed = [*needed, *self._positions(component)]
             texts = {e.text for e in needed}
         unit = self._unit(component) if closes not in {"no", "unknown"} else ()

@@ -14,6 +14,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.symbolic.algebra import square
 from avi_theory.symbolic.components import Component, Components, Node
 from avi_theory.symbolic.entries import Input, covers, index_text, reference_text
 from avi_theory.symbolic.instances import Generic, Place
@@ -40,6 +41,8 @@ class Inputs:
         for node in component.nodes:
             translated = self._translation(component, node)
             for atom, scope, role in self.own(node):
+                if node.name != component.root.name and self._only_moves(node, atom, role):
+                    continue
                 entry = self._translated(component, node, atom, scope, role, translated)
                 if entry is not None:
                     found.setdefault(entry.text, entry)
@@ -47,6 +50,33 @@ class Inputs:
         if component.several or len(component.nodes) < 2:
             return entries
         return reduced(self.components, self.sites(component), entries)
+
+    def _only_moves(self, node: Node, atom: Expr, role: str) -> bool:
+        r"""Whether a given or the position only moves a local that no other factor holds.
+
+        With \(p(b \mid a) = \varphi(b - kc - \dots)\) the local \(b - kc\) has a density without c,
+        and factors whose family is closed under translation fit it as well: the others' optima do
+        not depend on c.
+        """
+        site, place = self.components.site(node)
+        holding = self.tester.finder.holding(place, site)
+        if role == "observed" or len(holding) != 1 or holding[0].free or holding[0].inner:
+            return False
+        expr = holding[0].expr
+        if self.structure.model.variables[node.name].support != "real":
+            return False
+        moved = {atom} if role == "given" else {
+            a for a in expr.atoms(Indexed)
+            if self.structure.role(a) == "global" and self.tester.mentions(a, atom)
+        }  # fmt: skip
+        if any(a.free_symbols & moved for a in expr.atoms(Indexed) - moved):
+            return False  # it selects something as well
+        for part in sympy.Add.make_args(expr):
+            for shift in moved & part.free_symbols:
+                if square(part, site, shift) is None:
+                    return False
+        left = expr.xreplace({a: sympy.Dummy() for a in moved})
+        return role == "given" or not self.tester.mentions(left, atom)
 
     def sites(self, component: Component) -> list[Expr]:
         """The members of a component of one tuple, in the root's letters, the root first."""

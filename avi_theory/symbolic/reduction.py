@@ -15,7 +15,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
-from avi_theory.symbolic.components import Components
+from avi_theory.symbolic.components import Component, Components
 from avi_theory.symbolic.entries import Input
 from avi_theory.symbolic.instances import Instance, Place
 
@@ -45,6 +45,35 @@ def reduced(components: Components, sites: list[Expr], entries: list[Input]) -> 
             continue
         kept.append(entry)
     return kept
+
+
+def level(components: Components, component: Component) -> bool:
+    r"""Whether the exact means of a linear-Gaussian component are one constant for each family.
+
+    .. math:: \Lambda \mu = h, \qquad \mu_{zn} = m_z
+
+    Then its optimal factors do not depend on the position.
+    """
+    rows = []
+    for node in component.nodes:
+        site, place = components.site(node)
+        row: Expr = sympy.Integer(0)
+        for instance in components.tester.finder.holding(place, site):
+            if instance.free or second_derivative(components, instance, site, site) is None:
+                return False
+            names = {a: sympy.Dummy() for a in instance.expr.atoms(Indexed)}
+            slope = instance.expr.xreplace(names).diff(names[site])
+            means = {
+                d: Symbol(f"mean {terms.name_of(a)}")
+                if components.structure.role(a) == "local" else a
+                for a, d in names.items()
+            }  # fmt: skip
+            row += slope.xreplace(means)
+        rows.append(sympy.expand(row))
+    unknown = [Symbol(f"mean {name}") for name in sorted({n.name for n in component.nodes})]
+    for solution in sympy.linsolve(rows, unknown):
+        return not any(s.is_integer for m in solution for s in m.free_symbols)
+    return False
 
 
 def _linear(components: Components, entry: Input) -> bool:

@@ -162,3 +162,34 @@ def test_a_process_in_every_unit_closes_at_the_unit():
     report = check(Model(text), witness=False)
     assert (report.closes, report.unit) == ("component", ("s",))
     assert report.locals["f"].inputs == ("x[s,:]",)
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "inputs"),
+    [
+        ("Normal(mu, 2)", "Normal(z[n-1], 1/2)", ()),
+        ("Normal(3, 2)", "Normal(z[n-1]/2 + 3/2, 1/2)", ()),
+        ("Normal(mu, 2)", "Normal(z[n-1]/2, 1/2)", ("n",)),
+        ("Normal(mu, 2)", "Normal(z[n-1] + 1, 1/2)", ("n",)),
+    ],
+)
+def test_a_chain_without_data_needs_its_position_only_if_its_mean_moves(first, step, inputs):
+    text = (
+        f"index n = 1:N\nglobal mu ~ Normal(0, 1)\nlocal z[1] ~ {first}\n"
+        f"local z[n] ~ {step} for n in 2:N\nobserved x[n] ~ Normal(mu, 1)"
+    )
+    if "mu" not in first:
+        text = text.replace("global mu ~ Normal(0, 1)\n", "").replace(
+            "Normal(mu, 1)", "Normal(0, 1)"
+        )
+    assert Analysis(Model(text)).locals["z"].inputs == inputs
+
+
+def test_powers_of_moments_print_in_latex():
+    text = (
+        "index n = 1:N\nlocal v[n] : R[3] ~ Normal(0, 1)\nlocal h[n] ~ Categorical([1/2, 1/2])\n"
+        "observed x[n] ~ Normal(v[n][1]*h[n], 1)"
+    )
+    factor = check(Model(text), witness=False).locals["h"].optimal_factor
+    assert factor is not None
+    assert r"\mathbb{E}\left[{\left(v_{n,1}\right)}^{2}\right]" in factor.latex

@@ -7,6 +7,7 @@ r"""Formulas as text in the model's own notation, and in LaTeX.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sympy import Expr, Indexed, Symbol
 from sympy.printing.latex import LatexPrinter
@@ -145,6 +146,13 @@ class _Text(StrPrinter):
 
 
 class _Latex(LatexPrinter):
+    def _print(self, expr: Any, **options: Any) -> str:
+        """Powers of the heads below, which sympy would hand their exponent."""
+        own = f"_print_{type(expr).__name__}" in vars(_Latex)
+        exponent = options.pop("exp", None) if own else None
+        text = str(super()._print(expr, **options))
+        return text if exponent is None else rf"{{\left({text}\right)}}^{{{exponent}}}"
+
     def parenthesize(
         self, item: Expr, level: int, is_neg: bool = False, strict: bool = False
     ) -> str:
