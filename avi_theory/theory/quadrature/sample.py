@@ -24,8 +24,10 @@ from avi_theory.theory.quadrature.elbo import (
 )
 from avi_theory.theory.quadrature.newton import Curvature, Separate, ascend
 
-LATENTS, FEWEST, MOST = 8_000, 8, 150
+LATENTS, FEWEST, MOST = 20_000, 8, 150
 """Latents of all data sets to fit (as many are fresh), and limits to the number of data sets."""
+FEW = 3
+"""So many times more quadrature points than one data set may have."""
 FIRST_LEVEL = -0.7
 SEED = 0
 
@@ -147,7 +149,7 @@ def _half(bound: Bound, drawn: Mapping[str, np.ndarray]) -> Half:
 
 def _most(drawn: np.ndarray) -> int:
     """How many quadrature points are too many."""
-    return MOST_POINTS * (DRAWN if len(drawn) <= FEWEST else 1)
+    return MOST_POINTS * (DRAWN if len(drawn) <= FEWEST else FEW)
 
 
 def finer(half: Half, mean: np.ndarray, level: np.ndarray) -> np.ndarray:
