@@ -89,7 +89,8 @@ class Whole:
     def _bounded(self, z: Ref, letter: str) -> bool:
         answer = self.answers[z[0]]
         bounded = answer.closes in {"own", "inputs"} and not answer.far
-        return bounded or (answer.closes == "component" and letter in self.unit)
+        own = dict(zip(self.answers, self.units, strict=True))[z[0]]
+        return bounded or (answer.closes == "component" and letter in own)
 
     def _short(self, letter: str) -> bool:
         interval = self.oracle.program.letters[letter]
