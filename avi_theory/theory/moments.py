@@ -4,7 +4,9 @@ r"""Second moments of observations and latents, at short lags only.
 
 P_yy is sparse; the second term, of low rank, is there only when θ is random too (reuse).  Only
 entries that a prediction needs are computed: near the diagonal by a selected inverse, and for the
-few functionals that see everything (a mean over all data) by solving for their columns.
+few functionals that see everything (a mean over all data) by solving for their columns.  Where each
+latent sees so many observations that pairs of them are too many, a sparse root of Cov(y) takes the
+place of its entries.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from avi_theory.theory import roots
 from avi_theory.theory.design import Design
 from avi_theory.theory.forms import Matrix
 from avi_theory.theory.gaussian import Joint
@@ -26,6 +29,10 @@ from avi_theory.theory.linalg import (
 )
 
 CHUNK = 1_000_000
+MANY = 3_000_000
+"""Pairs of entries beyond which a sparse root is tried."""
+WIDEST = 6000
+"""Features up to which a dense system is held."""
 
 
 class Improper(Exception):
@@ -177,6 +184,41 @@ class Moments:
         toward = sparse.hstack([posterior.zz, self._b_of_locals], "csr").astype(bool)
         return selected_inverse(draws.precision, seen.T @ (coupling @ seen + toward))
 
+    @cached_property
+    def root(self) -> Matrix | None:
+        """R with Cov = RRᵀ, for y and then the functionals, where it is cheaper; else None."""
+        draws, d = self.draws, self.design
+        lengths = np.bincount(d.row, minlength=draws.locals).astype(float)
+        work = float(lengths @ (draws.joint.posterior.zz.astype(bool) @ lengths))
+        if work < MANY or d.width > WIDEST:
+            return None
+        found = roots.covariance_root(draws.precision, draws.locals, draws.spread, draws.theta)
+        if found is None:
+            return None
+        found = sparse.csr_matrix(sparse.vstack([found, self._weights.T @ found]))
+        return found if self._pays(found, work) else None
+
+    def _pays(self, root: Matrix, work: float) -> bool:
+        """Whether a root's products are fewer than the pairs of entries."""
+        if root.getnnz(1)[self._sources].sum() > min(work, roots.MOST_ENTRIES):
+            return False
+        seen, _, _ = self._seen_through(root)
+        return roots.cost(seen, self.draws.locals, self.design.width) < work
+
+    @cached_property
+    def _seen(self) -> tuple[Matrix, np.ndarray, np.ndarray]:
+        assert self.root is not None
+        return self._seen_through(self.root)
+
+    def _seen_through(self, root: Matrix) -> tuple[Matrix, np.ndarray, np.ndarray]:
+        """The random parts of F_nk as rows over R's columns, and n and k of each row."""
+        d = self.design
+        pairs, place = np.unique(d.row * d.width + d.column, return_inverse=True)
+        weights = sparse.csr_matrix(
+            (d.weight, (place.reshape(-1), self._sources)), (len(pairs), root.shape[0])
+        )
+        return sparse.csr_matrix(weights @ root), pairs // d.width, pairs % d.width
+
     @property
     def _b_of_locals(self) -> Matrix:
         joint = self.draws.joint
@@ -186,6 +228,8 @@ class Moments:
         """Covariances of coordinates of y or functionals, pair by pair."""
         n = len(self.draws.mean)
         a, b = np.broadcast_arrays(a, b)
+        if self.root is not None:
+            return roots.row_products(self.root, a, b)
         out = np.empty(a.shape)
         plain = (a < n) & (b < n)
         out[plain] = self._near(a[plain], b[plain])
@@ -219,6 +263,8 @@ class Moments:
     def coupled(self, matrix: Matrix) -> Matrix:
         """Cov part of E[FᵀWF] for a sparse W on the pattern of Λ_zz, ``[features, features]``."""
         d = self.design
+        if self.root is not None:
+            return sparse.csr_matrix(roots.coupled(*self._seen, d.width, matrix.toarray()))
         order, starts = self._by_row()
         lengths = np.diff(starts)
         w = matrix.tocoo()
@@ -240,6 +286,10 @@ class Moments:
         """Cov part of E[Fᵀh_z], with h_z = b + Bx, ``[features]``."""
         d = self.design
         b = sparse.csr_matrix(self._b_of_locals)
+        if self.root is not None:
+            seen, row, column = self._seen
+            pulled = sparse.csr_matrix(b @ self.root[self.draws.locals : len(self.draws.mean)])
+            return np.bincount(column, roots.paired(seen, pulled, row), minlength=d.width)
         order, starts = self._by_row()
         lengths = np.diff(starts)
         entries = b.tocoo()
@@ -257,6 +307,8 @@ class Moments:
         k = len(features)
         place = np.full(d.width, -1)
         place[features] = np.arange(k)
+        if self.root is not None:
+            return self._within_by_root(rows, place, k)
         order, starts = self._by_row()
         lengths = np.diff(starts)
         pair, left, right = _expanded(starts, lengths, rows, rows)
@@ -267,18 +319,38 @@ class Moments:
         flat = (pair * k + place[d.column[e]]) * k + place[d.column[f]]
         return np.bincount(flat, data, minlength=len(rows) * k * k).reshape(-1, k, k)
 
-    def functional(self, across: np.ndarray) -> np.ndarray:
+    def _within_by_root(self, rows: np.ndarray, place: np.ndarray, k: int) -> np.ndarray:
+        seen, row, column = self._seen
+        out = np.zeros((len(rows), k, k))
+        for i, n in enumerate(rows):
+            pairs = np.arange(*np.searchsorted(row, [n, n + 1]))
+            pairs = pairs[place[column[pairs]] >= 0]
+            at = place[column[pairs]]
+            out[i][np.ix_(at, at)] = (seen[pairs] @ seen[pairs].T).toarray()
+        return out
+
+    def functional(self, across: np.ndarray) -> Matrix:
         """Σₙ Fₙ · across[n, a] as functionals of y, ``[y, features · a]``, feature by feature."""
         d, n = self.design, len(self.draws.mean)
         width = across.shape[1]
-        out = np.zeros((n + self._weights.shape[1], d.width * width))
-        for a in range(width):
-            np.add.at(out, (self._sources, d.column * width + a), d.weight * across[d.row, a])
-        return np.asarray(out[:n] + self._weights @ out[n:])
+        at = (d.column[:, None] * width + np.arange(width)).ravel()
+        values = (d.weight[:, None] * across[d.row]).ravel()
+        out = sparse.csr_matrix(
+            (values, (np.repeat(self._sources, width), at)),
+            (n + self._weights.shape[1], d.width * width),
+        )
+        return sparse.csr_matrix(out[:n] + self._weights @ out[n:])
 
-    def cross(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def cross(self, left: Matrix | np.ndarray, right: Matrix | np.ndarray) -> np.ndarray:
         """Covariances of functionals ``[y, r]`` and ``[y, s]``."""
-        found = left.T @ self.draws.factor.solve(right)
+        if self.root is not None:
+            root = self.root[: len(self.draws.mean)]
+            return roots.products(
+                sparse.csr_matrix(sparse.csr_matrix(left).T @ root),
+                sparse.csr_matrix(sparse.csr_matrix(right).T @ root),
+            )
+        dense = right if isinstance(right, np.ndarray) else right.toarray()
+        found = np.asarray(left.T @ self.draws.factor.solve(dense))
         if self.draws.theta.size:
             g = self.draws.spread
             found = found + (left.T @ g) @ self.draws.theta @ (g.T @ right)

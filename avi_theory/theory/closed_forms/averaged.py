@@ -14,15 +14,22 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import linalg, sparse
 
 from avi_theory.theory.design import Design, variance_cost
 from avi_theory.theory.forms import Matrix
 from avi_theory.theory.gaussian import Posterior
-from avi_theory.theory.moments import Draws, Moments
+from avi_theory.theory.moments import WIDEST, Draws, Moments
 from avi_theory.theory.team import best_per_position, best_shared
 
 DECOUPLED = 1e-12
 MOST_FUNCTIONALS = 4000
+MANY = 1000
+"""Features from which a definite system is solved by Cholesky's method; eigenvalues take longer."""
+FULL = 0.1
+"""The share of entries from which a system counts as dense."""
+DEFINITE = 1e-9
+"""The reciprocal condition number from which a scaled system counts as definite."""
 
 
 class TooLarge(Exception):
@@ -131,7 +138,9 @@ class Average:
         """
         f, zz = self.moments.features_mean, self.posterior.zz
         system, right = self._plain
-        beta = best_per_position(system + f.T @ (zz @ f), right + f.T @ (zz @ offset))
+        whole, pulled = sparse.csr_matrix(system + f.T @ (zz @ f)), right + f.T @ (zz @ offset)
+        full = whole.shape[0] <= WIDEST and whole.nnz > FULL * whole.shape[0] ** 2
+        beta = _solved(whole.toarray(), pulled) if full else best_per_position(whole, pulled)
         miss = f @ beta - offset
         return float(0.5 * beta @ (system @ beta) - right @ beta + 0.5 * miss @ (zz @ miss))
 
@@ -148,7 +157,7 @@ class Average:
         """
         f, zz, g = self.moments.features_mean, self.posterior.zz, self.draws.globals
         width = f.shape[1]
-        if width * g > MOST_FUNCTIONALS:
+        if width * g > (WIDEST if self.moments.root is not None else MOST_FUNCTIONALS):
             raise TooLarge(width * g)
         system, right = self._plain
         seen = self.moments.functional(coupling)
@@ -159,7 +168,7 @@ class Average:
         k = np.asarray(f.T @ coupling)
         means = (f.T @ (zz @ f)).toarray() - k @ inverse @ k.T
         pulled = f.T @ (zz @ offset) - k @ inverse @ (coupling.T @ offset)
-        beta = best_shared(dense + means, right + pulled)
+        beta = _solved(dense + means, right + pulled)
         miss = f @ beta - offset
         pull = coupling.T @ miss
         rest = miss @ (zz @ miss) - pull @ inverse @ pull
@@ -187,3 +196,17 @@ class Average:
             if np.any(np.ptp(covariances, 0) > 1e-8 * np.outer(scale, scale)):
                 return False
         return True
+
+
+def _solved(system: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """β of a dense system; by Cholesky where it is large and clearly definite."""
+    diagonal = np.diagonal(system)
+    if len(right) < MANY or np.any(diagonal <= 0):
+        return best_shared(system, right)
+    scale = 1 / np.sqrt(diagonal)
+    scaled = scale[:, None] * system * scale
+    size = np.abs(scaled).sum(0).max()
+    factor, failed = linalg.lapack.dpotrf(scaled, lower=1, clean=0)
+    if failed or linalg.lapack.dpocon(factor, size, uplo="L")[0] < DEFINITE:
+        return best_shared(system, right)
+    return np.asarray(scale * linalg.cho_solve((factor, True), scale * right))
