@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain, combinations
 from typing import Any
 
@@ -54,9 +55,32 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
         done = found.kind == "none" or _within(found, tolerance)
         if shown and (done or _hidden(asked[-2][1], found)):
             break
+    asked = [_capped(found, [f for _, f in asked]) for _, found in asked]
     asked.sort(key=lambda a: len(a[0].inputs))
     good = (offer for offer, found in asked if _within(found, tolerance))
     return Choices(tuple(o for o, _ in asked), next(good, None), model.name, tolerance)
+
+
+def _capped(found: Prediction, others: list[Prediction]) -> tuple[Offer, Prediction]:
+    """A choice with its upper bound lowered to those of its subsets, which it may imitate.
+
+    Estimates from drawn data sets are left as they are: the least of several is biased.
+    """
+    if found.kind == "upper" and found.gap is not None and found.standard_error is None:
+        bounds = [
+            f.gap
+            for f in others
+            if f.gap is not None
+            and f.kind in {"exact", "upper"}
+            and f.standard_error is None
+            and set(f.inputs) <= set(found.inputs)
+        ]
+        lowest = min(bounds)
+        found = replace(
+            found, gap=lowest, gap_per_latent=lowest / found.latents,
+            kind="exact" if lowest == 0.0 else "upper",
+        )  # fmt: skip
+    return Offer(found.inputs, found.gap_per_latent, found.kind), found
 
 
 def _hidden(before: Prediction, found: Prediction) -> bool:

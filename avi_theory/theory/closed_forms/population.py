@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import minimize
 
 from avi_theory.results.prediction import Kind
+from avi_theory.spec.inputs import Input
 from avi_theory.theory.closed_forms.averaged import MOST_FUNCTIONALS, Average, TooLarge
 from avi_theory.theory.design import averaged_design, clean
 from avi_theory.theory.features import columns
+from avi_theory.theory.functions import FunctionClass
 from avi_theory.theory.gaussian import Joint
 from avi_theory.theory.limits import population_limit
 from avi_theory.theory.moments import Draws, Improper, draws_at
 from avi_theory.theory.question import Answer, Question
 
 MOST_POLISHED = 12
+NOTABLE = 1e-9
+"""The fraction by which a smaller class's bound must be lower to be named as the source."""
+SHARP = 1e-8
+"""The gradient at which polishing stops, nats."""
 LONG = 20_000
 """Beyond this many latents the use of q(θ) is not polished: it moves the total by O(1) only."""
 REFERENCE = "static team problem, Radner (1962), theorem 4"
@@ -47,20 +54,56 @@ class GaussianPopulation:
         except TooLarge:
             return Answer(None, "none", (_too_large(question),), REFERENCE)
         total = clean(gap + average.scales, draws.locals)
-        if total > 0 and question.per_position and draws.globals:
-            total = min(total, _shared_total(question, draws, theta))
-        kind: Kind = "exact" if total == 0.0 or (sure and _affine_is_best(question, average)) else (
-            "upper"
-        )  # fmt: skip
+        exact = total == 0.0 or (sure and _affine_is_best(question, average))
+        if not exact and draws.globals:
+            total, source = _lowest(question, draws, theta, total)
+            assumptions += source
+        kind: Kind = "exact" if exact or total == 0.0 else "upper"
         words = [*assumptions, *describe(question, kind)]
         limit, remark = population_limit(question, theta)
         return Answer(total, kind, (*words, *remark), REFERENCE, limit)
 
 
-def _shared_total(question: Question, draws: Draws, theta: np.ndarray) -> float:
-    """The gap of one shared function: a bound for one function each."""
-    average = averaged(replace(question, per_position=False), draws)
-    return clean(_best_use(question, average, theta)[0] + average.scales, draws.locals)
+def _lowest(
+    question: Question, draws: Draws, theta: np.ndarray, total: float
+) -> tuple[float, list[str]]:
+    """The lowest bound of the class and of the classes it contains, and where it comes from.
+
+    How f uses the mean of q(θ) is searched in each class apart, so that a smaller class may have
+    the better bound.
+    """
+    source: list[str] = []
+    for contained, name in _contained(question):
+        try:
+            average = averaged(contained, draws)
+            gap, _, _ = _best_use(contained, average, theta)
+        except TooLarge:
+            continue
+        found = clean(gap + average.scales, draws.locals)
+        if found < total * (1 - NOTABLE):
+            source = [f"The bound is that of {name}, which the class contains."]
+        total = min(total, found)
+    return total, source
+
+
+def _contained(question: Question) -> Iterator[tuple[Question, str]]:
+    """Smaller classes of functions: shared, affine, and those that ignore a covariate."""
+    if question.per_position:
+        shared = replace(question, per_position=False)
+        yield shared, "one function for all positions"
+        for contained, name in _contained(shared):
+            yield contained, f"{name}, the same for all positions"
+    elif question.function.degree is None:
+        yield replace(question, function=FunctionClass("affine", 1)), "affine functions"
+        known = {i.text for v in question.resolved.values() for i in v if _fixed(i)}
+        for name in sorted(known):
+            kept = {k: tuple(i for i in v if i != name) for k, v in question.inputs.items()}
+            yield replace(question, inputs=kept), f"functions that ignore {name}"
+
+
+def _fixed(found: Input) -> bool:
+    """Whether an input is a position or a covariate: nothing random."""
+    return found.values is not None or found.role == "given"
 
 
 class ZeroAtAnyTheta:
@@ -159,7 +202,8 @@ def _best_use(
             return gap(use)
 
         for start in (shared[free], np.zeros_like(shared[free])):
-            best = min(best, float(minimize(objective, start.ravel(), method="BFGS").fun))
+            found = minimize(objective, start.ravel(), jac="3-point", options={"gtol": SHARP})
+            best = min(best, float(found.fun))
     words = "The coefficient of the mean of q(θ) in f is the best found numerically."
     return best, [*where, words], False
 
