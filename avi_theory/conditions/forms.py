@@ -32,13 +32,15 @@ def identical_forms(context: Context) -> Condition:
 
 
 def _shorter(context: Context) -> Iterator[str]:
-    """Observed variables that some units lack."""
+    """Observed variables that some units, or all of them, lack."""
     model = context.analysis.model
     whole = {
         (a.letter, a.low, a.high) for v in model.locals for a in v.axes if a.letter in context.unit
     }
     letters = {letter for letter, _, _ in whole}
     for variable in model.observed:
+        if context.analysis.unit and not context.varying & set(variable.letters):
+            yield f"{variable.name} belongs to no unit"
         for axis in variable.axes:
             if axis.letter in letters and (axis.letter, axis.low, axis.high) not in whole:
                 yield f"{variable.name} covers {axis.low}:{axis.high} alone"

@@ -38,7 +38,8 @@ def _reaches_out(context: Context, term: Term) -> bool:
         for axis, sub in zip(structure.axes(terms.name_of(atom)), atom.indices, strict=True):
             if axis.letter not in context.unit:
                 continue
-            if role == "observed" and (sub.free_symbols & closed or not sub.free_symbols & letters):
+            elsewhere = not sub.is_number and not sub.free_symbols & letters
+            if role == "observed" and (sub.free_symbols & closed or elsewhere):
                 return not sub.atoms(Indexed)
             (observed if role == "observed" else others).setdefault(axis.letter, set()).add(sub)
     for letter, subs in observed.items():

@@ -186,9 +186,8 @@ class Analysis:
         found = []
         for k, axis in enumerate(self.structure.axes(roots[0].name)):
             first = roots[0].pattern[k]
-            letter = terms.index_symbol(axis.letter)
             if first is not None and any(
-                not same_form(self.components, r, roots[0], letter, r.pattern[k] - first + letter)
+                not same_form(self.components, r, roots[0], k)
                 for r in roots
                 if r.pattern[k] is not None
                 and all(

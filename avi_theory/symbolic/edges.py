@@ -75,26 +75,29 @@ def _differs(components: Components, inner: Node, axis: int, position: Expr) -> 
     letter = terms.index_symbol(components.structure.axes(inner.name)[axis].letter)
     here = Counter(_forms(components, node, {}))
     there = Counter(_forms(components, inner, {letter: position}))
+    if any(_lacking(components, atom) for form, _ in there for atom in form.atoms(Indexed)):
+        return True
     return not _alike(components, node, here, there)
 
 
-def same_form(
-    components: Components, node: Node, other: Node, letter: Symbol, position: Expr
-) -> bool:
-    """Whether two members at literal positions have the same density but for the position.
+def same_form(components: Components, node: Node, other: Node, axis: int) -> bool:
+    """Whether two members written out along an axis have the same density but for the position.
 
     Args:
         components: the analysis so far.
         node: one member.
         other: another one.
-        letter: of the axis along which they differ.
-        position: the first member's, plus the letter, minus the other's.
+        axis: along which they differ.
     """
-    here = Counter(
-        (e.xreplace(_shifted(components, e, letter, position)), free)
-        for e, free in _forms(components, node, {})
+    here, there = node.pattern[axis], other.pattern[axis]
+    if here is None or there is None:
+        raise ValueError("same_form compares members written out along the axis")
+    letter = components.structure.axes(node.name)[axis].letter
+    moved = Counter(
+        (e.xreplace(_shifted(components, e, letter, here - there)), free)
+        for e, free in _forms(components, other, {})
     )
-    return _alike(components, other, here, Counter(_forms(components, other, {})))
+    return _alike(components, node, Counter(_forms(components, node, {})), moved)
 
 
 def _alike(components: Components, node: Node, here: Counter[Form], there: Counter[Form]) -> bool:
@@ -160,18 +163,27 @@ def _forms(components: Components, node: Node, put: dict[Expr, Expr]) -> Iterato
         )
 
 
-def _shifted(
-    components: Components, expr: Expr, letter: Symbol, position: Expr
-) -> dict[Expr, Expr]:
+def _shifted(components: Components, expr: Expr, letter: str, step: Expr) -> dict[Expr, Expr]:
+    """Written positions along an index, moved by a step."""
     put: dict[Expr, Expr] = {}
     for atom in expr.atoms(Indexed):
         axes = components.structure.axes(terms.name_of(atom).removeprefix("missing\N{MIDDLE DOT}"))
         if components.structure.role(atom) == "global" or len(axes) != len(atom.indices):
             continue
-        subs = []
-        for sub, axis in zip(atom.indices, axes, strict=True):
-            gap = sympy.expand(sub - position)
-            here = str(letter) == axis.letter and gap.is_number
-            subs.append(letter + gap if here else sub)
+        subs = [
+            sub + step if axis.letter == letter and sub.is_number else sub
+            for sub, axis in zip(atom.indices, axes, strict=True)
+        ]
         put[atom] = terms.ref(terms.name_of(atom), *subs)
     return put
+
+
+def _lacking(components: Components, atom: Expr) -> bool:
+    """Whether an observation lies outside its range, and the text gives no value for it."""
+    if components.structure.role(atom) != "observed" or atom in components.structure.edge_values:
+        return False
+    axes = components.structure.axes(terms.name_of(atom))
+    return any(
+        not sub.atoms(Indexed) and -1 in (sign(sub - axis.low), sign(axis.high - sub))
+        for sub, axis in zip(terms.subscripts_of(atom), axes, strict=True)
+    )

@@ -38,9 +38,12 @@ class Inputs:
     def of(self, component: Component) -> list[Input]:
         """All inputs of a component, seen from its root; no order, no duplicates."""
         found: dict[str, Input] = {}
+        absorbed = self._absorbed(component)
         for node in component.nodes:
             translated = self._translation(component, node)
             for atom, scope, role in self.own(node):
+                if role == "given" and terms.name_of(atom) in absorbed:
+                    continue
                 if node.name != component.root.name and self._only_moves(node, atom, role):
                     continue
                 entry = self._translated(component, node, atom, scope, role, translated)
@@ -50,6 +53,24 @@ class Inputs:
         if component.several or len(component.nodes) < 2:
             return entries
         return reduced(self.components, self.sites(component), entries)
+
+    def _absorbed(self, component: Component) -> set[str]:
+        """Givens that do nothing but move locals of other families that no other factor holds."""
+        moving: dict[str, bool] = {}
+        for node in component.nodes:
+            if node.name == component.root.name:
+                continue
+            for atom, _, role in self.own(node):
+                if role == "given":
+                    name = terms.name_of(atom)
+                    alone = all(
+                        term.variable == node.name
+                        for term in self.structure.terms
+                        if any(terms.name_of(a) == name for a in term.references)
+                    )
+                    moves = alone and self._only_moves(node, atom, role)
+                    moving[name] = moving.get(name, True) and moves
+        return {name for name, moves in moving.items() if moves}
 
     def _only_moves(self, node: Node, atom: Expr, role: str) -> bool:
         r"""Whether a given or the position only moves a local that no other factor holds.

@@ -7,8 +7,8 @@ import pytest
 from avi_theory.conditions import check
 from avi_theory.spec import terms
 from avi_theory.spec.model import Model
-from avi_theory.symbolic.places import generic_site
 from avi_theory.symbolic.interaction import Decider
+from avi_theory.symbolic.places import generic_site
 from avi_theory.symbolic.structure import Structure
 
 
