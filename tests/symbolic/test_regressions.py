@@ -193,3 +193,36 @@ def test_powers_of_moments_print_in_latex():
     factor = check(Model(text), witness=False).locals["h"].optimal_factor
     assert factor is not None
     assert r"\mathbb{E}\left[{\left(v_{n,1}\right)}^{2}\right]" in factor.latex
+
+
+def test_members_written_out_that_do_not_differ():
+    text = (
+        "index s = 1:S\nindex i = 1:3\nlocal b[s,1] ~ Normal(0, 1)\n"
+        "local b[s,i] ~ Normal(0*b[s,i-1], 1) for i in 2:3\nobserved y[s,i] ~ Normal(b[s,i], 1)"
+    )
+    report = check(Model(text), witness=False)
+    assert report.locals["b"].inputs == ("y[s,i]",)
+    assert report.simple_hierarchical
+
+
+def test_a_position_whose_observation_does_not_exist_is_an_edge():
+    """At n=1 the weight n-1 of the observation x[0] is zero, but there is no x[0] either."""
+    text = (
+        "index n = 1:N\nlocal z[n] ~ Normal(0, 1)\n"
+        "observed x[n] ~ Normal(n*z[n+1], 1) for n in 1:N-1"
+    )
+    assert "n=1" in Analysis(Model(text)).locals["z"].edges
+
+
+def test_an_observation_of_no_unit_is_no_part_of_a_simple_hierarchical_model():
+    text = "index n = 1:N\nlocal z[n] ~ Normal(0, 1)\nobserved x[n] ~ Normal(z[n], 1)"
+    assert check(Model(text), witness=False).simple_hierarchical
+    assert not check(Model(f"{text}\nobserved y ~ Normal(0, 1)"), witness=False).simple_hierarchical
+
+
+def test_a_covariate_that_only_moves_inner_locals_without_data():
+    text = (
+        "index s = 1:S\nindex i = 1:3\ngiven c[s]\nlocal a[s] ~ Normal(0, 1)\n"
+        "local b[s,i] ~ Normal(c[s] + a[s]/2, 1)\nobserved y[s,i] ~ Normal(a[s], 2)"
+    )
+    assert Analysis(Model(text)).locals["a"].inputs == ("y[s,:]",)
