@@ -10,6 +10,7 @@ import pytest
 from avi_theory.conditions import check
 from avi_theory.gallery import gallery_names, load
 from avi_theory.spec.model import Model
+from avi_theory.symbolic import witness
 from tests.conditions.test_structures import STRUCTURES
 
 HARD = {
@@ -239,6 +240,13 @@ HARD = {
         observed x[e] ~ Normal(z[src[e]]-z[dst[e]],1)
         """,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """More processor time than 1.4 s to begin attempts in, as test machines are slow and shared."""
+    monkeypatch.setattr(witness, "SECONDS", 3.0)
+
 
 UNWITNESSED = {
     "uniform chain": "the interval of a factor must be numbers",
