@@ -75,8 +75,13 @@ def _differs(components: Components, inner: Node, axis: int, position: Expr) -> 
     letter = terms.index_symbol(components.structure.axes(inner.name)[axis].letter)
     here = Counter(_forms(components, node, {}))
     there = Counter(_forms(components, inner, {letter: position}))
-    if any(_lacking(components, atom) for form, _ in there for atom in form.atoms(Indexed)):
-        return True
+    site, place = components.site(inner)
+    known = set(place.generics)
+    for atom in dict.fromkeys(_references(components, inner)):
+        if atom.free_symbols & known and _lacking(components, atom.xreplace({letter: position})):
+            letters = {x for sub in terms.subscripts_of(atom) for x in sub.free_symbols}
+            if letters <= known and components.tester.pair(place, site, atom).present:
+                return True
     return not _alike(components, node, here, there)
 
 
