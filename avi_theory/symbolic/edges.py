@@ -78,7 +78,9 @@ def _differs(components: Components, inner: Node, axis: int, position: Expr) -> 
     site, place = components.site(inner)
     known = set(place.generics)
     for atom in dict.fromkeys(_references(components, inner)):
-        if atom.free_symbols & known and _lacking(components, atom.xreplace({letter: position})):
+        if atom.free_symbols & known and _lacking(
+            components, atom.xreplace({letter: position}), known
+        ):
             letters = {x for sub in terms.subscripts_of(atom) for x in sub.free_symbols}
             if letters <= known and components.tester.pair(place, site, atom).present:
                 return True
@@ -183,12 +185,14 @@ def _shifted(components: Components, expr: Expr, letter: str, step: Expr) -> dic
     return put
 
 
-def _lacking(components: Components, atom: Expr) -> bool:
+def _lacking(components: Components, atom: Expr, generic: set[Symbol]) -> bool:
     """Whether an observation lies outside its range, and the text gives no value for it."""
     if components.structure.role(atom) != "observed" or atom in components.structure.edge_values:
         return False
     axes = components.structure.axes(terms.name_of(atom))
     return any(
-        not sub.atoms(Indexed) and -1 in (sign(sub - axis.low), sign(axis.high - sub))
+        not sub.atoms(Indexed)
+        and not sub.free_symbols & generic
+        and -1 in (sign(sub - axis.low), sign(axis.high - sub))
         for sub, axis in zip(terms.subscripts_of(atom), axes, strict=True)
     )
