@@ -59,11 +59,11 @@ def quadratic(instances: tuple[Instance, ...], u: Expr, v: Expr) -> Expr | None:
 
 def square(part: Expr, u: Expr, v: Expr) -> Expr | None:
     """2kab of a term k (a u + b v + ...)²; None if it is not one, or not with numbers."""
-    scale, square = part.as_coeff_Mul()
-    if not (isinstance(square, sympy.Pow) and square.exp == 2 and scale.is_Rational):
+    scale, power = part.as_coeff_Mul()
+    if not (isinstance(power, sympy.Pow) and power.exp == 2 and scale.is_Rational):
         return None
     found = {}
-    for term in sympy.Add.make_args(square.base):
+    for term in sympy.Add.make_args(power.base):
         slope, atom = term.as_coeff_Mul()
         if atom in (u, v) and slope.is_Rational:
             found[atom] = slope

@@ -144,6 +144,11 @@ def _around_the_middle(
     return holds
 
 
+def few(missing: Expr) -> bool:
+    """Whether so few points are missing at an end that they count as its edge."""
+    return bool(missing.is_number and missing <= EDGES)
+
+
 def _reaches(missing: Expr, place: Place) -> bool:
     """Whether a range that lacks this many points at one end still holds interior points."""
-    return bool(missing <= EDGES) if missing.is_number else place.sign(missing) == -1
+    return few(missing) if missing.is_number else place.sign(missing) == -1

@@ -18,10 +18,10 @@ from sympy import Expr, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.symbolic.components import Component, Node
-from avi_theory.symbolic.differences import gap, sign
+from avi_theory.symbolic.differences import gap, letters_in, sign
 from avi_theory.symbolic.entries import Input, index_text
 from avi_theory.symbolic.errors import Partial
-from avi_theory.symbolic.structure import EDGES
+from avi_theory.symbolic.places import few
 from avi_theory.symbolic.verdicts import ORDER, LocalVerdict
 
 if TYPE_CHECKING:
@@ -42,13 +42,17 @@ class View:
     regions: Mapping[Ends, Ends]
     longer: Mapping[Symbol, Expr]
 
+    def whole(self, part: Ends) -> Ends:
+        """The ends of the index set that a part belongs to."""
+        return next((k for k, v in self.regions.items() if v == part), part)
+
 
 WHOLE = View({}, {})
 
 
 def parts(view: View, cut: Partial) -> list[View]:
     """The views on both sides of a cut; empty if the order of its ends is not known."""
-    hull = next((k for k, v in view.regions.items() if v == cut.hull), cut.hull)
+    hull = view.whole(cut.hull)
     (low, high), (start, stop) = cut.hull, cut.part
     longer = dict(view.longer)
     for missing in (gap(start, low), gap(high, stop)):
@@ -56,7 +60,7 @@ def parts(view: View, cut: Partial) -> list[View]:
         if known == -1 or (known is None and hull in view.regions):
             return []
         if known is None:
-            grown = [s for s in missing.free_symbols if missing.coeff(s) == 1]
+            grown = [s for s in letters_in(missing) if missing.coeff(s) == 1]
             if not grown:
                 return []
             rest = Symbol(f"beyond\N{MIDDLE DOT}{grown[0].name}", integer=True)
@@ -67,11 +71,6 @@ def parts(view: View, cut: Partial) -> list[View]:
     pieces = [(low, start - 1), (start, stop), (stop + 1, high)]
     kept = [p for p in pieces if sign(gap(*reversed(p)).xreplace(longer)) in (0, 1)]
     return [View({**view.regions, hull: p}, longer) for p in kept] if len(kept) > 1 else []
-
-
-def few(missing: Expr) -> bool:
-    """Whether so few points are missing at an end that they count as its edge."""
-    return bool(missing.is_number and missing <= EDGES)
 
 
 def crosses(component: Component, hull: Ends, axes: Mapping[str, list[Ends]]) -> bool:
@@ -111,7 +110,7 @@ def joined(
     if closes == "unknown":
         return next(v for v in verdicts if v.closes == "unknown")
     ends = {v.name: [(a.low, a.high) for a in v.axes] for v in model.locals}
-    hull = next((k for k, v in analysis.view.regions.items() if v == cut.hull), cut.hull)
+    hull = analysis.view.whole(cut.hull)
     reached = [v.component for v in verdicts if v.component is not None]
     if closes != "no" and any(crosses(c, hull, ends) for c in reached):
         return LocalVerdict(name, "unknown", (), stuck=str(cut))
