@@ -19,15 +19,16 @@ from .world import Factor, Ref, Values, World
 LARGEST = 12
 """Components with more locals are not solved."""
 FEW = 4
-"""Components with more locals are not solved again for every changed given."""
+"""Components with more locals are not solved again for every changed given, unless asked for."""
 
 
-def gaussian_dependence(brute: Brute, z: Ref) -> set[Ref] | None:
+def gaussian_dependence(brute: Brute, z: Ref, few: int = FEW) -> set[Ref] | None:
     """Observations and givens that move a local's optimal factor; None if it was not computed.
 
     Args:
         brute: the unrolled model.
         z: the local.
+        few: in a component with more locals every given that interacts counts.
     """
     component = brute.component(z)
     if len(component) > LARGEST:
@@ -38,7 +39,7 @@ def gaussian_dependence(brute: Brute, z: Ref) -> set[Ref] | None:
         return None
     found = {r for r, c in base.items() if brute.world.role(r) == "observed" and c != 0}
     givens = {g for j in component for g in brute.world.scopes(j, "given")}
-    if len(component) > FEW:
+    if len(component) > few:
         return found | (givens & brute.inputs(z))
     for given in givens:
         for seed in range(2):

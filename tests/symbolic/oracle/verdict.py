@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from .brute import POSITION, Brute, Shifted
-from .fixpoint import gaussian_dependence
+from .fixpoint import LARGEST, gaussian_dependence
 from .reader import Program
 from .world import Ref, World
 
@@ -154,7 +154,7 @@ class Oracle:
     def _needed(self, z: Ref) -> set[Any]:
         needed = self.first.inputs(z)
         if self.reduced and self.first.world.kind == "gaussian":
-            moving = gaussian_dependence(self.first, z)
+            moving = gaussian_dependence(self.first, z, few=LARGEST)
             if moving is not None:
                 return needed & moving
         return needed
