@@ -92,6 +92,7 @@ def _set_columns(bound: Bound, i: Input) -> tuple[np.ndarray, np.ndarray]:
     """A set as (sorted values, padded and marked) and as (its sum and, if it varies, its size)."""
     assert i.members is not None and i.starts is not None
     values = np.asarray(bound.known[i.name], float)[i.members]
+    values = values.reshape(len(values), -1)
     lengths = np.diff(i.starts)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     present = bound.present.get(i.name)
@@ -100,12 +101,13 @@ def _set_columns(bound: Bound, i: Input) -> tuple[np.ndarray, np.ndarray]:
         values, owner = values[keep], owner[keep]
         lengths = np.bincount(owner, minlength=len(lengths))
     starts = np.cumsum(lengths) - lengths
-    order = np.lexsort((values, owner))
-    padded = np.zeros((len(lengths), int(lengths.max(initial=0))))
+    order = np.lexsort((*values.T[::-1], owner))
+    padded = np.zeros((len(lengths), int(lengths.max(initial=0)), values.shape[1]))
     padded[owner, np.arange(len(values)) - np.repeat(starts, lengths)] = values[order]
-    sums = np.bincount(owner, weights=values, minlength=len(lengths))[:, None]
+    padded = padded.reshape(len(lengths), -1)
+    sums = np.stack([np.bincount(owner, weights=v, minlength=len(lengths)) for v in values.T], 1)
     if np.ptp(lengths) == 0:
         return padded, sums
-    marks = np.arange(padded.shape[1]) < lengths[:, None]
+    marks = np.arange(int(lengths.max())) < lengths[:, None]
     size = lengths[:, None].astype(float)
     return np.concatenate([padded, marks], 1), np.concatenate([sums, size], 1)

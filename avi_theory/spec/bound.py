@@ -143,6 +143,7 @@ def bind(model: Model, source: Any = None, *, require_data: bool = False) -> Bou
     for variable in model.observed:
         if columns.has(variable.name):
             values, mask = columns.values(variable, tables[variable.name], variable.missing)
+            _check_shape(variable, values, tables[variable.name], sizes, lookup)
             values = _place_edges(model, variable.name, tables, values, sizes, lookup)
             known[variable.name] = values
             if variable.missing:
@@ -372,6 +373,27 @@ def _place_edges(
         positions = tables[name].positions(tuple(points.T))
         values[positions] = edge if values.ndim == 1 else edge[:, None]
     return values
+
+
+def _check_shape(
+    variable: Variable, values: np.ndarray, table: Table, sizes: Mapping[str, int], lookup: Any
+) -> None:
+    """One number a point for a scalar, one row of its length for a vector, none of it infinite."""
+    wanted: tuple[int, ...] = ()
+    if variable.dim is not None:
+        wanted = (int(evaluate_index(variable.dim, sizes, lookup)),)
+    if values.shape[1:] != wanted:
+        found = " × ".join(map(str, values.shape[1:])) or "1"
+        raise DataError(
+            f"The data for {variable.name!r} have {found} numbers at each point, but {variable} "
+            f"needs {wanted[0] if wanted else 1}. Give arrays by shape (NPZ), the coordinates last."
+        )
+    if np.any(np.isinf(values)):
+        first = int(np.flatnonzero(np.isinf(values).reshape(len(values), -1).any(1))[0])
+        raise DataError(
+            f"The column {variable.name!r} holds an infinite number at {table.label(first)}. "
+            "Mend the data, or leave the cell empty and declare the variable 'missing'."
+        )
 
 
 def _check_support(

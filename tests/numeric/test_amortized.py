@@ -7,6 +7,7 @@ from avi_theory import Model
 from avi_theory.numeric import measure
 from avi_theory.numeric.families import families
 from avi_theory.numeric.inputs import seen
+from avi_theory.spec.bound import bind
 
 
 def least_squares_gap(lam, mean, features, locals_at, scale_groups):
@@ -156,3 +157,24 @@ def test_inputs_may_differ_by_local_and_sets_enter_whole():
     assert whole.avi.inputs_by_local == {"a": ("y[m: g[m]=i]",)}
     only_mean = measure(Model(text), data, inputs=["mean(y)"], function="affine")
     assert whole.gap < only_mean.gap
+
+
+def test_sets_of_vectors_are_seen_whole():
+    """Rows sorted, marked and summed coordinate by coordinate, whatever their order."""
+    text = """
+    index g = 1:G
+    index i = 1:J[g]
+    local z[g] : R[2] ~ Normal(0, 1)
+    observed y[g,i] : R[2] ~ Normal(z[g], 1)
+    """
+    y = np.random.default_rng(0).normal(size=(2, 3, 2))
+    swapped = y.copy()
+    swapped[1] = y[1][[2, 0, 1]]
+    found = []
+    for rows in (y, swapped):
+        bound = bind(Model(text), {"J": np.array([2, 3]), "y": rows})
+        found.append(seen(bound, bound.model.variables["z"], ["y[g,:]"]))
+    expected = [[*y[0, :2].sum(0), 2], [*y[1].sum(0), 3]]
+    np.testing.assert_allclose(found[0].pooled, expected)
+    np.testing.assert_array_equal(found[0].values, found[1].values)
+    assert found[0].values.shape == (2, 3 * 2 + 3)

@@ -101,6 +101,13 @@ def test_missing_cells_are_marked():
     assert bound.present["y"].tolist() == [True, False, True]
 
 
+VECTORS = """
+index n = 1:N
+local z[n] : R[2] ~ Normal(0, 1)
+observed y[n] : R[2] ~ Normal(z[n], 1)
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "data", "words"),
     [
@@ -115,6 +122,11 @@ def test_missing_cells_are_marked():
          {"y": [1.5]}, ["'y'", "whole"]),
         ("index n = 1:N\nlocal z[n] ~ Normal(0, 1)\nobserved y[n] ~ Bernoulli(logit=z[n])",
          {"y": [2.0]}, ["'y'", "0 or 1"]),
+        (PLAIN, {"y": [1.0, np.inf], "s": [1.0, 1.0]}, ["'y'", "infinite", "y[2]"]),
+        (PLAIN, {"y": np.ones((2, 3)), "s": [1.0, 1.0]}, ["'y'", "3 numbers", "needs 1"]),
+        (VECTORS, {"y": np.ones((2, 3))}, ["'y'", "3 numbers", "needs 2"]),
+        (VECTORS, {"y": np.ones(2)}, ["'y'", "1 numbers", "needs 2"]),
+        (VECTORS, {"y": [[1.0, 2.0], [3.0]]}, ["'y'", "regular"]),
     ],
 )  # fmt: skip
 def test_bad_data_name_the_culprit(text, data, words):
