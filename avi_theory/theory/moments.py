@@ -31,6 +31,8 @@ from avi_theory.theory.linalg import (
 CHUNK = 1_000_000
 MANY = 3_000_000
 """Pairs of entries beyond which a sparse root is tried."""
+LARGEST = 8_000_000
+"""Numbers in the right-hand sides that are solved for at once."""
 WIDEST = 6000
 """Features up to which a dense system is held."""
 
@@ -333,10 +335,12 @@ class Moments:
         """Σₙ Fₙ · across[n, a] as functionals of y, ``[y, features · a]``, feature by feature."""
         d, n = self.design, len(self.draws.mean)
         width = across.shape[1]
-        at = (d.column[:, None] * width + np.arange(width)).ravel()
-        values = (d.weight[:, None] * across[d.row]).ravel()
+        entry, a = np.nonzero(across[d.row])
         out = sparse.csr_matrix(
-            (values, (np.repeat(self._sources, width), at)),
+            (
+                d.weight[entry] * across[d.row[entry], a],
+                (self._sources[entry], d.column[entry] * width + a),
+            ),
             (n + self._weights.shape[1], d.width * width),
         )
         return sparse.csr_matrix(out[:n] + self._weights @ out[n:])
@@ -349,8 +353,14 @@ class Moments:
                 sparse.csr_matrix(sparse.csr_matrix(left).T @ root),
                 sparse.csr_matrix(sparse.csr_matrix(right).T @ root),
             )
-        dense = right if isinstance(right, np.ndarray) else right.toarray()
-        found = np.asarray(left.T @ self.draws.factor.solve(dense))
+        right = sparse.csc_matrix(right)
+        rows = sparse.csr_matrix(sparse.csc_matrix(left).T)
+        used = np.flatnonzero(right.getnnz(0))
+        found = np.zeros((rows.shape[0], right.shape[1]))
+        step = max(1, LARGEST // max(right.shape[0], 1))
+        for start in range(0, len(used), step):
+            some = used[start : start + step]
+            found[:, some] = rows @ self.draws.factor.solve(right[:, some].toarray(order="F"))
         if self.draws.theta.size:
             g = self.draws.spread
             found = found + (left.T @ g) @ self.draws.theta @ (g.T @ right)

@@ -16,6 +16,7 @@ from avi_theory.spec.bound import bind
 from avi_theory.spec.model import Model
 from avi_theory.theory import predict
 from avi_theory.theory.closed_forms.population import averaged
+from avi_theory.theory.closed_forms.uses import Uses
 from avi_theory.theory.gaussian import joint, posterior
 from avi_theory.theory.moments import draws_at
 from avi_theory.theory.predict import ask
@@ -267,3 +268,27 @@ def test_ties_share_mean_and_scale():
     assert answer.kind == "exact"
     assert answer.gap == pytest.approx(expected, rel=1e-9)
     assert answer.gap <= predict(bound, inputs=["x[t]"], function="affine").gap
+
+
+@quick
+@given(values=chains, half_width=st.integers(0, 1), seed=st.integers(0, 99))
+def test_the_gap_at_every_use_of_a_global_follows_from_one_set_of_moments(values, half_width, seed):
+    """And the search returns no worse a use than those it starts from."""
+    bound = bind(Model(WITH_MEAN, **values, mu=30.0))
+    options = {"inputs": None, "window": half_width, "sharing": "shared", "verdict": None}
+    question = ask(bound, regime="population", function="affine", **options)
+    average = averaged(question, draws_at(question.joint, np.array([30.0])))
+    classes = average.design.classes
+    rng = np.random.default_rng(seed)
+    start = rng.normal(size=(classes.max() + 1, 1))
+    free = np.sort(rng.permutation(len(start))[: rng.integers(1, len(start) + 1)])
+    start[free] = 0.0
+    uses = Uses.of(average, start[classes], free)
+    tried = [rng.normal(size=(len(free), 1)) for _ in range(3)]
+    for gamma in tried:
+        whole = start.copy()
+        whole[free] = gamma
+        expected = average.gap(whole[classes])
+        assert uses.gap(gamma) == pytest.approx(expected, rel=1e-8, abs=1e-8)
+    best = uses.search(tried)
+    assert uses.gap(best) <= min(uses.gap(g) for g in tried) + 1e-9

@@ -74,7 +74,7 @@ def test_moments_by_a_root_are_those_entry_by_entry(monkeypatch, regime, text, s
     rooted = average(text, sizes, inputs, regime)
     assert rooted.moments.root is not None
     exact = {"rtol": 1e-11, "atol": 1e-11}
-    for old, new in zip(plain._plain, rooted._plain, strict=True):
+    for old, new in zip(plain.plain, rooted.plain, strict=True):
         old, new = (m.toarray() if sparse.issparse(m) else m for m in (old, new))
         np.testing.assert_allclose(new, old, **exact)
     design = plain.design
@@ -128,11 +128,11 @@ def test_a_large_definite_system_is_solved_as_a_small_one(monkeypatch):
     system, right = np.outer(size, size) * (root @ root.T + np.eye(30)), rng.normal(size=30)
     monkeypatch.setattr(closed, "MANY", 0)
     expected = closed.best_shared(system, right)
-    np.testing.assert_allclose(closed._solved(system, right), expected, rtol=1e-9)
+    np.testing.assert_allclose(closed.solved(system, right), expected, rtol=1e-9)
     # Features told twice, up to rounding: the smallest solution halves each coefficient.
     doubled = np.kron(np.ones((2, 2)), system)
     doubled += 3e-14 * np.diag(np.diagonal(doubled))
-    found = closed._solved(doubled, np.tile(right, 2))
+    found = closed.solved(doubled, np.tile(right, 2))
     np.testing.assert_allclose(found, np.tile(expected, 2) / 2, rtol=1e-6)
 
 

@@ -28,6 +28,10 @@ MANY = 1000
 """Features from which a definite system is solved by Cholesky's method; eigenvalues take longer."""
 FULL = 0.1
 """The share of entries from which a system counts as dense."""
+SAME = 1e-8
+"""How far, in their scales, moments of one distribution may differ by rounding."""
+BLOCK = 2_000_000
+"""Covariances that are compared at once."""
 DEFINITE = 1e-9
 """The reciprocal condition number from which a scaled system counts as definite."""
 
@@ -59,14 +63,14 @@ class Average:
         return self.draws.joint.posterior
 
     @cached_property
-    def _optimum(self) -> np.ndarray:
+    def optimum(self) -> np.ndarray:
         """µ at the mean data: E µ = Λ⁻¹ E h, of (θ, z)."""
         joint, post = self.draws.joint, self.posterior
         h = post.linear + joint.b_matrix @ self.draws.mean[self.draws.locals :]
         return Posterior(post.layout, post.precision, h).mean
 
     @cached_property
-    def _free_energy(self) -> float:
+    def free_energy(self) -> float:
         r"""½ tr(Λ Cov µ): half the covariance part of E[hᵀΛ⁻¹h].
 
         Given θ, Cov E[z|θ,x] = Cov(z|θ) − Λ_zz⁻¹ (law of total variance), hence
@@ -79,7 +83,7 @@ class Average:
         cov = self.moments.covariance(entries.row, entries.col)
         value = float(entries.data @ cov) - draws.locals
         if draws.globals:
-            moved = self._theta_functionals(-post.zz_inverse_zt)
+            moved = self.theta_functionals(-post.zz_inverse_zt)
             second = self.moments.cross(moved, moved)
             value += float(np.trace(np.linalg.solve(post.schur, second)))
         return 0.5 * value
@@ -94,15 +98,16 @@ class Average:
         value += 2 * float(np.trace(draws.theta @ (post.zt.T @ g)))
         return value - draws.locals - draws.globals
 
-    def _theta_functionals(self, gamma: np.ndarray) -> np.ndarray:
-        """h_θ + Γᵀh_z as functionals of y (its random part)."""
+    def theta_functionals(self, gamma: np.ndarray) -> np.ndarray:
+        """h_θ + Γᵀh_z as functionals of y (its random part); columns past θ's are Γᵀh_z alone."""
         g, b = self.draws.globals, self.draws.joint.b_matrix
-        weights = np.asarray(b[:g].todense()).T + b[g:].T @ gamma
-        above = np.zeros((self.draws.locals, g))
+        weights = np.asarray(b[g:].T @ gamma)
+        weights[:, :g] += np.asarray(b[:g].todense()).T
+        above = np.zeros((self.draws.locals, gamma.shape[1]))
         return np.concatenate([above, weights])
 
     @cached_property
-    def _plain(self) -> tuple[Matrix, np.ndarray]:
+    def plain(self) -> tuple[Matrix, np.ndarray]:
         """E[FᵀΛ_zzF] and E[Fᵀh_z], covariance part."""
         return self.moments.coupled(self.posterior.zz), self.moments.toward()
 
@@ -117,15 +122,15 @@ class Average:
         """
         draws, post = self.draws, self.posterior
         use = np.zeros((draws.locals, draws.globals)) if gamma is None else gamma
-        offset = self._optimum[draws.globals :] - use @ self._optimum[: draws.globals]
+        offset = self.optimum[draws.globals :] - use @ self.optimum[: draws.globals]
         if draws.globals == 0:
-            return self._free_energy + self._decoupled(offset)
+            return self.free_energy + self._decoupled(offset)
         zt = post.zt.toarray()
         coupling = zt + post.zz @ use
         inner = post.tt + use.T @ zt + zt.T @ use + use.T @ (post.zz @ use)
-        theta = self._theta_functionals(use)
+        theta = self.theta_functionals(use)
         explained = np.linalg.solve(inner, self.moments.cross(theta, theta))
-        constant = self._free_energy - 0.5 * float(np.trace(explained))
+        constant = self.free_energy - 0.5 * float(np.trace(explained))
         if np.abs(coupling).max() <= DECOUPLED * max(post.diagonal.max(), 1.0):
             return constant + self._decoupled(offset)
         return constant + self._coupled(offset, coupling, np.linalg.inv(inner), theta)
@@ -137,10 +142,10 @@ class Average:
             offset: E µ in the variables d = m_z − Γ m_θ.
         """
         f, zz = self.moments.features_mean, self.posterior.zz
-        system, right = self._plain
+        system, right = self.plain
         whole, pulled = sparse.csr_matrix(system + f.T @ (zz @ f)), right + f.T @ (zz @ offset)
         full = whole.shape[0] <= WIDEST and whole.nnz > FULL * whole.shape[0] ** 2
-        beta = _solved(whole.toarray(), pulled) if full else best_per_position(whole, pulled)
+        beta = solved(whole.toarray(), pulled) if full else best_per_position(whole, pulled)
         miss = f @ beta - offset
         return float(0.5 * beta @ (system @ beta) - right @ beta + 0.5 * miss @ (zz @ miss))
 
@@ -159,7 +164,7 @@ class Average:
         width = f.shape[1]
         if width * g > (WIDEST if self.moments.root is not None else MOST_FUNCTIONALS):
             raise TooLarge(width * g)
-        system, right = self._plain
+        system, right = self.plain
         seen = self.moments.functional(coupling)
         grid = self.moments.cross(seen, seen).reshape(width, g, width, g)
         toward = self.moments.cross(seen, theta).reshape(width, g, g)
@@ -168,7 +173,7 @@ class Average:
         k = np.asarray(f.T @ coupling)
         means = (f.T @ (zz @ f)).toarray() - k @ inverse @ k.T
         pulled = f.T @ (zz @ offset) - k @ inverse @ (coupling.T @ offset)
-        beta = _solved(dense + means, right + pulled)
+        beta = solved(dense + means, right + pulled)
         miss = f @ beta - offset
         pull = coupling.T @ miss
         rest = miss @ (zz @ miss) - pull @ inverse @ pull
@@ -181,24 +186,28 @@ class Average:
 
     def same_law(self) -> bool:
         """Whether all positions that share a function see equally distributed inputs."""
-        d, f = self.design, self.moments.features_mean
-        size = np.bincount(d.classes)
-        for c in np.flatnonzero(size > 1):
+        d = self.design
+        for c in np.flatnonzero(np.bincount(d.classes) > 1):
             rows, features = np.flatnonzero(d.classes == c), np.flatnonzero(d.groups == c)
-            if len(rows) * len(features) ** 2 > 50_000_000:
-                return False
-            means = f[rows][:, features].toarray()
-            covariances = self.moments.within(rows, features)
-            scale = np.sqrt(np.abs(np.einsum("rkk->rk", covariances)).max(0))
+            first = self._laws(rows[:1], features)
+            scale = np.sqrt(np.maximum(np.diagonal(first[1][0]), 0.0))
             scale = np.where(scale > 0, scale, 1.0)
-            if np.any(np.ptp(means, 0) > 1e-8 * (scale + np.abs(means).max(0))):
-                return False
-            if np.any(np.ptp(covariances, 0) > 1e-8 * np.outer(scale, scale)):
-                return False
+            slack = SAME * (scale + np.abs(first[0][0])), SAME * np.outer(scale, scale)
+            step = max(1, BLOCK // len(features) ** 2)
+            for start in range(0, len(rows), step):
+                found = self._laws(rows[start : start + step], features)
+                for own, other, most in zip(first, found, slack, strict=True):
+                    if np.any(np.abs(other - own) > most):
+                        return False
         return True
 
+    def _laws(self, rows: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means and covariances of some features at some rows."""
+        means = self.moments.features_mean[rows][:, features].toarray()
+        return means, self.moments.within(rows, features)
 
-def _solved(system: np.ndarray, right: np.ndarray) -> np.ndarray:
+
+def solved(system: np.ndarray, right: np.ndarray) -> np.ndarray:
     """β of a dense system; by Cholesky where it is large and clearly definite."""
     diagonal = np.diagonal(system)
     if len(right) < MANY or np.any(diagonal <= 0):

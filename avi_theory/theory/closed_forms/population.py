@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import minimize
 
 from avi_theory.results.prediction import Kind
 from avi_theory.spec.inputs import Input
 from avi_theory.theory.closed_forms.averaged import MOST_FUNCTIONALS, Average, TooLarge
-from avi_theory.theory.design import averaged_design, clean
+from avi_theory.theory.closed_forms.uses import Uses
+from avi_theory.theory.design import averaged_design, clean, same
 from avi_theory.theory.features import columns
 from avi_theory.theory.functions import FunctionClass
 from avi_theory.theory.gaussian import Joint
@@ -19,13 +19,12 @@ from avi_theory.theory.limits import population_limit
 from avi_theory.theory.moments import Draws, Improper, draws_at
 from avi_theory.theory.question import Answer, Question
 
-MOST_POLISHED = 12
+MOST_POLISHED, MOST_SEARCHED = 12, 200
+"""Coefficients of the mean of q(θ) that are searched, and features up to which they are."""
+LONG = 20_000
+"""Latents from which functions of single positions, at the ends, keep the decoupling use."""
 NOTABLE = 1e-9
 """The fraction by which a smaller class's bound must be lower to be named as the source."""
-SHARP = 1e-8
-"""The gradient at which polishing stops, nats."""
-LONG = 20_000
-"""Beyond this many latents the use of q(θ) is not polished: it moves the total by O(1) only."""
 REFERENCE = "static team problem, Radner (1962), theorem 4"
 
 
@@ -56,7 +55,7 @@ class GaussianPopulation:
         total = clean(gap + average.scales, draws.locals)
         exact = total == 0.0 or (sure and _affine_is_best(question, average))
         if not exact and draws.globals:
-            total, source = _lowest(question, draws, theta, total)
+            total, source = _lowest(question, average, theta, total)
             assumptions += source
         kind: Kind = "exact" if exact or total == 0.0 else "upper"
         words = [*assumptions, *describe(question, kind)]
@@ -65,7 +64,7 @@ class GaussianPopulation:
 
 
 def _lowest(
-    question: Question, draws: Draws, theta: np.ndarray, total: float
+    question: Question, asked: Average, theta: np.ndarray, total: float
 ) -> tuple[float, list[str]]:
     """The lowest bound of the class and of the classes it contains, and where it comes from.
 
@@ -73,9 +72,13 @@ def _lowest(
     the better bound.
     """
     source: list[str] = []
+    draws, known = asked.draws, [asked.design]
     for contained, name in _contained(question):
         try:
             average = averaged(contained, draws)
+            if any(same(average.design, d) for d in known):
+                continue
+            known.append(average.design)
             gap, _, _ = _best_use(contained, average, theta)
         except TooLarge:
             continue
@@ -188,24 +191,26 @@ def _best_use(
             gaps.append(average.gap(None))
         return min(gaps), [*where, words], False
 
-    def gap(use: np.ndarray) -> float:
-        return average.gap(use[classes])
-
-    best = min(gap(shared), gap(np.zeros_like(shared)))
-    free = np.flatnonzero(counts > 1)
-    small = free.size * globals_ <= MOST_POLISHED and average.design.width < 200
-    if best > 1e-10 and small and len(classes) <= LONG:
-
-        def objective(flat: np.ndarray) -> float:
-            use = shared.copy()
-            use[free] = flat.reshape(len(free), globals_)
-            return gap(use)
-
-        for start in (shared[free], np.zeros_like(shared[free])):
-            found = minimize(objective, start.ravel(), jac="3-point", options={"gtol": SHARP})
-            best = min(best, float(found.fun))
+    best = average.gap(shared[classes])
+    if best > 1e-10:
+        best = min(best, average.gap(None), _searched(average, shared, counts))
     words = "The coefficient of the mean of q(θ) in f is the best found numerically."
     return best, [*where, words], False
+
+
+def _searched(average: Average, decoupling: np.ndarray, counts: np.ndarray) -> float:
+    """The gap at the best use Γ that is found, of as many functions as can be searched."""
+    classes, globals_ = average.design.classes, decoupling.shape[1]
+    most = MOST_POLISHED // globals_
+    everyone = len(counts) <= most and len(classes) <= LONG
+    free = np.arange(len(counts)) if everyone else np.flatnonzero(counts > 1)
+    if len(free) > most or average.design.width >= MOST_SEARCHED:
+        return np.inf
+    use = decoupling.copy()
+    use[free] = 0.0
+    uses = Uses.of(average, use[classes], free)
+    use[free] = uses.search([decoupling[free], np.zeros_like(decoupling[free])])
+    return average.gap(use[classes])
 
 
 def _affine_is_best(question: Question, average: Average) -> bool:
