@@ -35,8 +35,8 @@ from avi_theory.results.measurement import (
 )
 from avi_theory.spec.bound import Bound, bind
 from avi_theory.spec.inputs import for_locals
-from avi_theory.spec.inputs import window as window_inputs
 from avi_theory.spec.model import Model
+from avi_theory.spec.windows import window as window_inputs
 
 Progress = Callable[[str, int, float, float], None]
 FRESH = 8

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from avi_theory.errors import InputError
 from avi_theory.results.report import Report
+from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import at_commas
 from avi_theory.spec.model import Model
+from avi_theory.spec.windows import ordered, widest
 
 Inputs = str | Sequence[str] | None
 DEFAULT_WINDOW = 1
-"""For a model that no bounded inputs close: the observation, its neighbours, and nothing more."""
+"""For a model that no bounded inputs close: the own observations and those of the next neighbours,
+where there are any."""
+DEFAULTS = {
+    0: "the own observations of each latent are this package's default (--inputs adds others)",
+    DEFAULT_WINDOW: "the window of one neighbour on each side is this package's default "
+    "(--window K widens it)",
+}
 DEFAULT_NETWORK = "mlp:32x32"
 MEASURED_AS_THEY_ARE = {"Normal", "Categorical", "Bernoulli"}
 """Families of optimal factors that F-VI fits with the same family."""
@@ -26,8 +34,9 @@ class Choice:
         inputs: named inputs, or None where `window` says them.
         window: the half-width, or None.
         function: the class.
-        remark: why this choice, where the verdict alone did not make it.
+        remark: why this choice, where the verdict alone did not make it, and what a window means.
         sufficient: whether the verdict says that this class of these inputs holds the optimum.
+        default: whether the window is this package's own choice, and narrows to fit a short series.
     """
 
     inputs: tuple[str, ...] | None
@@ -35,6 +44,13 @@ class Choice:
     function: str
     remark: str = ""
     sufficient: bool = False
+    default: bool = False
+
+    def within(self, bound: Bound) -> Choice:
+        """The same, a default window no wider than the series."""
+        if not self.default or self.window is None:
+            return self
+        return replace(self, window=widest(bound, self.window))
 
 
 def choose(
@@ -43,7 +59,8 @@ def choose(
     """The user's inputs and function, completed by the verdict's.
 
     Without a choice of inputs a closing model gets its own sufficient inputs; one that does not
-    close gets a window of one neighbour on each side, since whole arrays are no usable input.
+    close gets a window of one neighbour on each side, since whole arrays are no usable input, or
+    the own observations where no index has an order.
 
     Raises:
         InputError: both inputs and a window.
@@ -51,7 +68,7 @@ def choose(
     if inputs is not None and window is not None:
         raise InputError("--inputs and --window exclude each other. Give one of them.")
     listed = _listed(inputs)
-    remark = ""
+    remark, default = "", False
     if function == "constant" and listed is None and window is None:
         listed = ()
     if listed is None and window is None:
@@ -61,18 +78,28 @@ def choose(
             for i in local.inputs
         )
         if report.closes == "no" or whole:
-            window = DEFAULT_WINDOW
-            remark = (
-                "no bounded inputs close this model; the window of one neighbour on each side is "
-                "this package's default (--window K widens it)"
-            )
+            default = True
+            window = DEFAULT_WINDOW if any(ordered(model, v) for v in model.locals) else 0
+            remark = f"no bounded inputs close this model; {DEFAULTS[window]}"
         else:
             listed = tuple(sorted({i for local in report.locals.values() for i in local.inputs}))
     optimal = _default_function(model, report)
     needed = {i for local in report.locals.values() for i in local.inputs}
     closed = report.closes in {"own", "inputs"} and is_closed_class(optimal)
     sufficient = closed and needed <= set(listed or ()) and function in {None, optimal}
-    return Choice(listed, window, function or optimal, remark, sufficient)
+    remarks = [r for r in (remark, _unordered(model, window)) if r]
+    return Choice(listed, window, function or optimal, "; ".join(remarks), sufficient, default)
+
+
+def _unordered(model: Model, window: int | None) -> str:
+    """For which locals a window is no wider than the own observations."""
+    names = [str(v) for v in model.locals if v.letters and not ordered(model, v)] if window else []
+    if not names:
+        return ""
+    return (
+        f"the points of {', '.join(names)} have no neighbours in this model, so that a window of "
+        "any width is their own observations (--inputs adds others)"
+    )
 
 
 def _listed(inputs: Inputs) -> tuple[str, ...] | None:

@@ -32,14 +32,16 @@ def bound_to_predict(model: Model, data: Any, regime: str | None) -> Bound:
     raw = data_for(model, data)
     if raw is None:
         return bind(model)
-    if (
-        regime in {"population", "reuse"}
-        and data is None
-        and not set(raw.columns) & set(model.givens)
-    ):
+    averaging = regime in {"population", "reuse"}
+    if averaging and data is None and not _needs_data(model):
         told = bind(model.replace(values=_without_sizes(model)), raw).sizes
         return bind(model.replace(default_sizes={**model.default_sizes, **told}))
-    return bind(model, raw, require_data=regime not in {"population", "reuse"})
+    return bind(model, raw, require_data=not averaging)
+
+
+def _needs_data(model: Model) -> bool:
+    """Whether a covariate, a map or a ragged size comes with the data alone."""
+    return any(g.value is None and g.name not in model.values for g in model.givens.values())
 
 
 def _without_sizes(model: Model) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from avi_theory.results.prediction import Prediction
 from avi_theory.results.report import Report
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.model import Model
+from avi_theory.spec.windows import window
 
 WINDOWS = 6
 """Windows that `smallest_inputs` shows at least: half-widths 0 to 5."""
@@ -31,7 +32,9 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
     """The fewest inputs whose predicted amortization gap per latent stays within a tolerance.
 
     A model that closes is asked with every subset of its sufficient inputs, one that does not with
-    windows of growing width; all functions are allowed, in expectation over the model's data.
+    windows of growing width, or, where no index has an order, with nothing, the own observations,
+    and these with the mean of each observed variable.  All functions are allowed, in expectation
+    over the model's data.
     Where gaps are estimated from drawn data sets, it stops when the next window's gain is smaller
     than their standard error, and counts a gap with two standard errors.
 
@@ -41,10 +44,12 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
         tolerance: nats per latent.
 
     Raises:
-        InputError: a tolerance that is not positive.
+        InputError: a tolerance that is not positive and finite.
     """
-    if not tolerance > 0:
-        raise InputError(f"The tolerance is {tolerance:g}; it must be > 0, e.g. 0.01 nats.")
+    if not 0 < tolerance < np.inf:
+        raise InputError(
+            f"The tolerance is {tolerance:g}; it must be > 0 and finite, e.g. 0.01 nats."
+        )
     report = check(model, witness=False)
     bound = bound_to_predict(model, data, "population")
     asked: list[tuple[Offer, Prediction]] = []
@@ -99,6 +104,10 @@ def _within(found: Prediction, tolerance: float) -> bool:
 
 def _candidates(model: Model, report: Report, bound: Bound) -> list[Choice]:
     whole = choose(model, report, None, None, "any")
+    if whole.window == 0:
+        own = sorted({i for found in window(bound, 0).values() for i in found})
+        means = [f"mean({o.name})" for o in model.observed if o.axes]
+        return [Choice((), None, "any"), whole, Choice((*own, *means), None, "any")]
     if whole.inputs is None:
         shortest = min(
             (int(np.ptp(bound.tables[v.name].points, 0).min()) for v in model.locals if v.axes),

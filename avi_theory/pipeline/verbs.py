@@ -55,6 +55,7 @@ def predict(
     report = check(model, witness=False)
     choice = choose(model, report, inputs, window, function)
     bound = bound_to_predict(model, data, regime)
+    choice = choice.within(bound)
     return predict_bound(bound, report, choice, regime=regime, function=function, sharing=sharing)
 
 
@@ -121,6 +122,7 @@ def measure(
     report = check(model, witness=False)
     choice = choose(model, report, inputs, window, function)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
+    choice = choice.within(bound)
     return _measure(bound, choice, held, seed, device, dtype, progress)
 
 
@@ -176,6 +178,7 @@ def compare(
     report = check(model, witness=False)
     choice = choose(model, report, inputs, window, function)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
+    choice = choice.within(bound)
     of_inputs = predict_bound(bound, report, choice, regime="dataset", function="any")
     of_class = _of_class(bound, report, choice, of_inputs)
     population = predict_bound(bound, report, choice, regime="population", function="any")

@@ -18,7 +18,7 @@ from sympy import Expr
 
 from avi_theory.errors import InputError, nearest
 from avi_theory.spec.bound import Bound, edge_points
-from avi_theory.spec.model import Model, Variable
+from avi_theory.spec.model import Variable
 from avi_theory.spec.tables import Ints, evaluate_index
 from avi_theory.spec.terms import index_symbol, ref
 
@@ -103,88 +103,6 @@ def for_locals(
         if not fits and problem is not None:
             raise problem
     return {n: tuple(t) for n, t in chosen.items()}
-
-
-def window(bound: Bound, half_width: int) -> dict[str, tuple[str, ...]]:
-    """The observations within `half_width` positions, of every observed variable that informs.
-
-    Raises:
-        InputError: a negative width, or a window wider than the series.
-    """
-    if half_width < 0:
-        raise InputError(f"The window {half_width} is negative. Give 0, 1, 2, …")
-    return {v.name: tuple(_window_of(bound, v, half_width)) for v in bound.model.locals}
-
-
-def _window_of(bound: Bound, local: Variable, half_width: int) -> list[str]:
-    model, letters = bound.model, list(local.letters)
-    if not letters:
-        return [_whole(o) for o in model.observed]
-    running = running_letter(model, local)
-    extent = int(np.ptp(bound.tables[local.name].points[:, letters.index(running)])) + 1
-    if 2 * half_width + 1 > extent:
-        raise InputError(
-            f"A window of {half_width} on each side holds {2 * half_width + 1} positions, but "
-            f"{local} has only {extent} along {running}. Use at most {(extent - 1) // 2}."
-        )
-    found: list[str] = []
-    for o in _informing(model, local):
-        if not o.axes:
-            found.append(o.name)
-        if running in o.letters:
-            for k in range(-half_width, half_width + 1):
-                shifted = running if k == 0 else f"{running}{k:+d}"
-                subs = [shifted if a == running else a if a in letters else ":" for a in o.letters]
-                found.append(f"{o.name}[{','.join(subs)}]")
-            continue
-        subs = [_attached(model, a, letters) for a in o.letters]
-        if any(s != ":" for s in subs):
-            found.append(f"{o.name}[{','.join(subs)}]")
-    return sorted(found)
-
-
-def _whole(variable: Variable) -> str:
-    return (
-        f"{variable.name}[{','.join(':' for _ in variable.axes)}]"
-        if variable.axes
-        else (variable.name)
-    )
-
-
-def running_letter(model: Model, local: Variable) -> str:
-    """The letter along which a statement steps (``z[t-1]``), else the last one."""
-    for density in model.densities:
-        if density.variable != local.name:
-            continue
-        for argument in density.arguments.values():
-            for atom in sympy.sympify(argument).atoms(sympy.Indexed):
-                if str(atom.base.label) != local.name:
-                    continue
-                for k, (a, b) in enumerate(zip(atom.indices, density.subscripts, strict=False)):
-                    if a != b and (a - b).is_Integer:
-                        return local.letters[k]
-    return local.letters[-1]
-
-
-def _informing(model: Model, local: Variable) -> list[Variable]:
-    """Observed variables that share a term of the log density with the local, else any near it."""
-    direct: dict[str, Variable] = {}
-    for factor in model.factors():
-        names = {str(r.base.label) if isinstance(r, sympy.Indexed) else str(r)
-                 for r in model.references_in(factor.expression)}  # fmt: skip
-        if local.name in names:
-            direct |= {o.name: o for o in model.observed if o.name in names}
-    near = [o for o in model.observed if set(o.letters) & set(local.letters)]
-    return [o for o in model.observed if o.name in direct] or near
-
-
-def _attached(model: Model, letter: str, letters: Sequence[str]) -> str:
-    if letter in letters:
-        return letter
-    for g in model.givens.values():
-        if g.member_of in letters and [a.letter for a in g.axes] == [letter]:
-            return f"{letter}: {g.name}[{letter}]={g.member_of}"
-    return ":"
 
 
 def _plain(text: str) -> str:

@@ -12,6 +12,7 @@ from avi_theory.errors import AviError
 from avi_theory.spec import inputs as spec_inputs
 from avi_theory.spec.bound import Bound, bind
 from avi_theory.spec.model import Model, Variable
+from avi_theory.spec.windows import running_letter
 from avi_theory.theory.design import clean, variance_cost
 from avi_theory.theory.features import Columns, columns
 from avi_theory.theory.forms import NotQuadratic
@@ -66,7 +67,7 @@ def growing_size(model: Model) -> str | None:
 
 
 def _axis(model: Model, v: Variable) -> int:
-    return v.letters.index(spec_inputs.running_letter(model, v))
+    return v.letters.index(running_letter(model, v))
 
 
 def _symbols(end: object) -> set[str]:

@@ -9,7 +9,7 @@ from avi_theory.errors import InputError
 from avi_theory.results.prediction import Prediction
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import for_locals
-from avi_theory.spec.inputs import window as window_inputs
+from avi_theory.spec.windows import window as window_inputs
 from avi_theory.theory.closed_forms import CLOSED_FORMS
 from avi_theory.theory.discrete import Optimum
 from avi_theory.theory.functions import FunctionClass, unknown

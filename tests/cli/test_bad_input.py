@@ -123,7 +123,7 @@ def test_window_wider_than_the_series(refused):
     assert "500" in refused("predict", "local_level", "--window", "500")
 
 
-@pytest.mark.parametrize("tolerance", ["0", "-1", "nan", "x"])
+@pytest.mark.parametrize("tolerance", ["0", "-1", "nan", "inf", "x"])
 def test_tolerance_that_cannot_be_met(refused, tolerance):
     assert "tolerance" in refused("inputs", "random_walk", "--tolerance", tolerance)
 

@@ -90,3 +90,15 @@ def test_measure_simulates_where_there_are_no_data_and_says_so():
 def test_inputs_and_a_window_exclude_each_other():
     with pytest.raises(InputError, match="exclude each other"):
         measure(Model(CHAIN, T=10), window=1, inputs="x[t]")
+
+
+def test_averaging_regimes_take_ragged_sizes_from_the_shipped_data():
+    for regime in ("population", "reuse"):
+        assert predict(load("coagulation"), regime=regime).latents == 4
+
+
+def test_the_smallest_inputs_without_an_order_are_no_windows():
+    found = smallest_inputs(load("crossed_effects"))
+    own = ("y[:,j]", "y[i,:]")
+    assert [c.inputs for c in found.choices] == [(), own, ("mean(y)", *own)]
+    assert found.smallest.inputs == own and found.smallest.gap_per_latent == 0.0

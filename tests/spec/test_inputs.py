@@ -6,8 +6,9 @@ import pytest
 
 from avi_theory.errors import InputError
 from avi_theory.spec.bound import bind
-from avi_theory.spec.inputs import for_locals, resolve, window
+from avi_theory.spec.inputs import for_locals, resolve
 from avi_theory.spec.model import Model
+from avi_theory.spec.windows import window
 
 WALK = """
 index n = 1:N
