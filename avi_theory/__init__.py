@@ -10,7 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avi_theory.errors import AviError, DataError, DeviceError, InputError, ModelError
+    from avi_theory.errors import (
+        AviError,
+        DataError,
+        DeviceError,
+        InputError,
+        ModelError,
+        ResourceError,
+    )
     from avi_theory.gallery import gallery_names, load
     from avi_theory.importers import from_hmmlearn, hmmlearn_data, to_hmmlearn
     from avi_theory.numeric import load_measurement
@@ -24,6 +31,7 @@ _HOMES = {
     "InputError": "errors",
     "Model": "spec.model",
     "ModelError": "errors",
+    "ResourceError": "errors",
     "check": "pipeline",
     "compare": "pipeline",
     "from_hmmlearn": "importers",
@@ -45,6 +53,7 @@ __all__ = [
     "InputError",
     "Model",
     "ModelError",
+    "ResourceError",
     "check",
     "compare",
     "from_hmmlearn",

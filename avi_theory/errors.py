@@ -52,6 +52,10 @@ class DeviceError(AviError):
     """A device that this machine does not have."""
 
 
+class ResourceError(AviError):
+    """A run for which this machine has not enough memory."""
+
+
 def nearest(name: str, valid: Iterable[str], *, what: str = "Did you mean") -> str:
     """A hint with the valid names nearest to `name`, or an empty string.
 

@@ -26,6 +26,14 @@ Out = Annotated[
     Option("--out", metavar="DIR", help="Also write JSON, HTML and figures into this folder."),
 ]
 Save = Annotated[Path | None, Option("--save", metavar="PATH", help="Keep the fitted measurement.")]
+Checkpoint = Annotated[
+    Path | None,
+    Option(
+        "--checkpoint",
+        metavar="DIR",
+        help="Keep the state of the runs here; after an interruption the same command goes on.",
+    ),
+]
 Holdout = Annotated[
     float | None,
     Option("--holdout", metavar="FRACTION", help="Hold units out, for the generalization gap."),

@@ -1,31 +1,62 @@
-"""What is going on, on stderr; silent where nobody watches."""
+"""What is going on, on stderr."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 Progress = Callable[[str, int, float, float], None]
+QUIET = 10.0
+"""Seconds between two lines where nobody watches a terminal."""
 RUNS = {"fvi": "F-VI", "avi": "A-VI"}
 
 
 @contextmanager
-def working(what: str) -> Iterator[Progress | None]:
-    """Show a spinner while the block runs, if stderr is a terminal.
+def working(what: str) -> Iterator[Progress]:
+    """Show what is going on while the block runs: a spinner on a terminal, else a line at times.
+
+    Where stderr is no terminal nothing is written in the first `QUIET` seconds, and a line every
+    `QUIET` seconds afterwards, so that short work leaves no trace in a log and long work does.
 
     Yields:
-        What to call with (run, iteration, ELBO, gradient norm); None where nobody watches.
+        What to call with (run, iteration, ELBO, gradient norm).
     """
     if not sys.stderr.isatty():
-        yield None
+        spoke = time.monotonic()
+
+        def tell(run: str, iteration: int, elbo: float, gradient: float) -> None:
+            nonlocal spoke
+            if time.monotonic() - spoke >= QUIET:
+                spoke = time.monotonic()
+                sys.stderr.write(f"avi: {what}: {_state(run, iteration, elbo, gradient)}\n")
+                sys.stderr.flush()
+
+        yield tell
         return
     from rich.console import Console
 
     with Console(file=sys.stderr).status(what) as status:
 
         def report(run: str, iteration: int, elbo: float, gradient: float) -> None:
-            where = f"{RUNS.get(run, run)}, iteration {iteration}"
-            status.update(f"{what}: {where}, ELBO {elbo:.6f}, gradient {gradient:.1e}")
+            status.update(f"{what}: {_state(run, iteration, elbo, gradient)}")
 
         yield report
+
+
+def _state(run: str, iteration: int, elbo: float, gradient: float) -> str:
+    where = f"{RUNS.get(run, run)}, iteration {iteration}"
+    return f"{where}, ELBO {elbo:.6f}, gradient {gradient:.1e}"
+
+
+@contextmanager
+def resumable(folder: Path | None) -> Iterator[None]:
+    """Say where the state is if the block is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder is not None:
+            sys.stderr.write(f"\navi: the state is in {folder}; the same command goes on from it.")
+        raise

@@ -59,6 +59,11 @@ def _finish(work: Callable[[], object]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("\navi: interrupted.\n")
         return INTERRUPTED
+    except MemoryError as error:
+        return _complain(
+            f"There is not enough memory for this model at this size ({error}). "
+            "Use a smaller --size, or measure in batches with --batch."
+        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

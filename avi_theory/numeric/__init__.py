@@ -2,5 +2,6 @@
 
 from avi_theory.numeric.measure import measure
 from avi_theory.numeric.saved import load_measurement
+from avi_theory.numeric.shortage import within_memory
 
-__all__ = ["load_measurement", "measure"]
+__all__ = ["load_measurement", "measure", "within_memory"]

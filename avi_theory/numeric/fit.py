@@ -89,17 +89,17 @@ def fit(
     Returns:
         The best fit, and the ELBO with the quadrature that it needed.
     """
-    began = time.perf_counter()
+    began = time.perf_counter() + options.spent
     elbo, trouble = settle(elbo, starts[0])
     if trouble.fatal:
         run = Run(parameters.start(starts[0]), math.inf, math.inf, 0, Status.non_integrable)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() + options.spent - began
         return Fit(run, dict(starts[0]), seconds, note=trouble.text), elbo
     runs: list[Run] = []
     note = ""
     for start in starts:
         if ascend and any(f.discrete for f in elbo.families.values()):
-            start = coordinate_ascent(elbo, start)
+            start = _ascended(elbo, start, options)
         p = parameters.start(start)
         run = _solve(elbo, parameters, p, start, options)
         for _ in range(ROUNDS):
@@ -123,11 +123,18 @@ def fit(
     return Fit(
         best,
         {k: v.detach() for k, v in parameters.tables(best.parameters).items()},
-        time.perf_counter() - began,
+        time.perf_counter() + options.spent - began,
         len(runs),
         max(finite) - min(finite) if finite else 0.0,
         note,
     ), elbo
+
+
+def _ascended(elbo: Elbo, start: Mapping[str, Tensor], options: Options) -> Mapping[str, Tensor]:
+    """Where coordinate ascent leads from a start."""
+    if options.memory is None:
+        return coordinate_ascent(elbo, start)
+    return options.memory.result(lambda: coordinate_ascent(elbo, start))
 
 
 def _without_value(run: Run) -> Run:
@@ -145,5 +152,5 @@ def _solve(
 ) -> Run:
     """Newton's method for few or linear parameters; networks are fitted to the target first."""
     if parameters.smooth:
-        return newton(problem_of(elbo, parameters), p, options)
+        return options.run(lambda: newton(problem_of(elbo, parameters), p, options))
     return train(elbo, parameters, p, target, options)

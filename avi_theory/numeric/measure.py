@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from avi_theory.errors import DataError, DeviceError, InputError, nearest
 from avi_theory.numeric.certificate import unique
+from avi_theory.numeric.checkpoint import Checkpoint, identity
 from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import exact_marginals, log_evidence
 from avi_theory.numeric.fit import SMALL, Fit, fit, starting_tables
@@ -60,6 +62,7 @@ def measure(
     iterations: int = 200,
     evidence: bool = True,
     holdout: Any = None,
+    checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
     r"""Fit F-VI and A-VI on one objective, each to a certified optimum where that is possible.
@@ -87,6 +90,8 @@ def measure(
         iterations: of Newton's method.
         evidence: whether to compute log p(x) where that is cheap.
         holdout: held-out data, for the generalization gap.
+        checkpoint: a folder for the state of the runs, from which the same call goes on after an
+            interruption, to bitwise the same answer on a CPU.
         progress: called with (run, iteration, ELBO in nats, gradient norm).
 
     Returns:
@@ -110,15 +115,21 @@ def measure(
         )
     chosen = _inputs(bound, inputs, window, function)
     elbo = elbo_of(bound, where, samples=samples, seed=seed)
-    options = Options(tolerance, iterations)
+    settings = {"function": function, "inputs": chosen, "device": device, "dtype": dtype,
+                "seed": seed, "starts": starts, "samples": samples, "tolerance": tolerance,
+                "iterations": iterations}  # fmt: skip
+    memory = None
+    if checkpoint is not None:
+        memory = Checkpoint(checkpoint, identity(bound, settings), device=where.device)
+    options = Options(tolerance, iterations, memory=memory)
     fvi, elbo = _factorized(elbo, seed, starts, _reporting(options, progress, "F-VI"))
     avi: Fit | None = None
     parameters: Parametrisation | None = None
     if chosen is not None and fvi.exists:
         kind = function or DEFAULT
         parameters = amortized(bound, elbo.families, chosen, kind, where, seed=seed)
-        settings = replace(_reporting(options, progress, "A-VI"), bound=fvi.run.value)
-        avi, elbo = fit(elbo, parameters, [fvi.tables], settings)
+        bounded = replace(_reporting(options, progress, "A-VI"), bound=fvi.run.value)
+        avi, elbo = fit(elbo, parameters, [fvi.tables], bounded)
         fvi, elbo = _never_below(elbo, fvi, avi, options)
     elbos = _fresh(elbo, fvi, avi, seed)
     trained = None

@@ -15,6 +15,10 @@ from avi_theory.numeric.lowering import ExpectedFactor
 
 ACCURACY = 1e-10
 SUSPECT = 1e-2
+OVERFLOW = (
+    "The expectation of '{}' is no finite number in {}: the data hold numbers too large to be "
+    "squared or exponentiated, or lie outside the density's support. Rescale them."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ def settle(elbo: Elbo, tables: Mapping[str, Tensor]) -> tuple[Elbo, Trouble]:
         for factor in elbo.factors:
             settled, error, growing = _settled(factor, q, elbo.noise)
             if growing or not math.isfinite(error):
+                if not any(not i.sampled for i in factor.integrals):
+                    return elbo, Trouble(_overflow(factor, elbo), True)
                 return elbo, Trouble(
                     f"The expectation of '{factor.text}' is not finite: it changes by {error:.3g} "
                     "nats from one quadrature rule to a finer one. Its log density has a pole, or "
@@ -53,6 +59,10 @@ def settle(elbo: Elbo, tables: Mapping[str, Tensor]) -> tuple[Elbo, Trouble]:
     if not changed:
         return elbo, Trouble("; ".join(left))
     return replace(elbo, factors=tuple(factors)), Trouble("; ".join(left))
+
+
+def _overflow(factor: ExpectedFactor, elbo: Elbo) -> str:
+    return OVERFLOW.format(factor.text, str(elbo.where.dtype).removeprefix("torch."))
 
 
 def _settled(

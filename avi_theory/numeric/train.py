@@ -48,22 +48,26 @@ def train(
     problem = problem_of(elbo, parameters)
     options = replace(options, tolerance=max(options.tolerance, NETWORK_TOLERANCE))
     if not parameters.curved:
-        return quasi_newton(problem, p, replace(options, iterations=10 * options.iterations))
+        most = replace(options, iterations=10 * options.iterations)
+        return options.run(lambda: quasi_newton(problem, p, most))
     if target is not None:
-        imitated = _imitate(parameters, p, target)
+        imitated = _imitate(parameters, p, target, options)
         p = min((p, imitated), key=problem.value)
-    settings = replace(options, iterations=options.iterations // 2)
-    first = gauss_newton(problem, _curvature(elbo, parameters), p, settings)
+    half = replace(options, iterations=options.iterations // 2)
+    curvature = _curvature(elbo, parameters)
+    first = options.run(lambda: gauss_newton(problem, curvature, p, half))
     if first.status in (Status.converged, Status.non_integrable):
         return first
-    settings = replace(options, iterations=3 * options.iterations)
-    then = quasi_newton(problem, first.parameters, settings, adam=0)
+    long = replace(options, iterations=3 * options.iterations)
+    then = options.run(lambda: quasi_newton(problem, first.parameters, long, adam=0))
     return replace(
         then, iterations=first.iterations + then.iterations, trace=(*first.trace, *then.trace)
     )
 
 
-def _imitate(parameters: Parametrisation, p: Tensor, target: Mapping[str, Tensor]) -> Tensor:
+def _imitate(
+    parameters: Parametrisation, p: Tensor, target: Mapping[str, Tensor], options: Options
+) -> Tensor:
     """Least squares to given tables in their Fisher metric."""
     metric = {n: fisher(parameters.families[n], t) for n, t in target.items()}
 
@@ -75,8 +79,9 @@ def _imitate(parameters: Parametrisation, p: Tensor, target: Mapping[str, Tensor
     def curvature(p: Tensor) -> list[Block]:
         return parameters.curvature(p, metric)
 
-    options = Options(tolerance=1e-6, iterations=IMITATION_STEPS)
-    return gauss_newton(Problem(distance, torch.ones_like), curvature, p, options).parameters
+    short = Options(tolerance=1e-6, iterations=IMITATION_STEPS, memory=options.memory)
+    problem = Problem(distance, torch.ones_like)
+    return options.run(lambda: gauss_newton(problem, curvature, p, short)).parameters
 
 
 def _curvature(elbo: Elbo, parameters: Parametrisation) -> Curvature:

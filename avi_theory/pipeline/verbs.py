@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avi_theory.pipeline.choice import Choice, Inputs, choose, is_closed_class
@@ -95,6 +96,7 @@ def measure(
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
+    checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
     """Fit factorized and amortized inference on one objective, with certificates.
@@ -112,43 +114,43 @@ def measure(
         seed: of simulation, starts, networks and Monte Carlo.
         device: cpu or cuda.
         dtype: float64 or float32.
+        checkpoint: a folder from which the same call goes on after an interruption.
         progress: called with (run, iteration, ELBO, gradient norm).
 
     Raises:
         InputError: an option, input or function that cannot be used.
         DataError: data that do not fit the model.
         DeviceError: a device that this machine does not have.
+        ResourceError: not enough memory.
     """
     report = check(model, witness=False)
     choice = choose(model, report, inputs, window, function)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     choice = choice.within(bound)
-    return _measure(bound, choice, held, seed, device, dtype, progress)
+    return _measure(
+        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype,
+        checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
 
 
 def _measure(
-    bound: Bound,
-    choice: Choice,
-    held: Bound | None,
-    seed: int,
-    device: str,
-    dtype: str,
-    progress: Progress | None,
+    bound: Bound, choice: Choice, held: Bound | None, unit: tuple[str, ...], **settings: Any
 ) -> Measurement:
     from avi_theory.numeric import measure as fit
+    from avi_theory.numeric import within_memory
 
-    return fit(
-        bound.model,
-        bound,
-        function=choice.function,
-        inputs=choice.inputs,
-        window=choice.window,
-        device=device,
-        dtype=dtype,
-        seed=seed,
-        holdout=held,
-        progress=progress,
-    )
+    letter = unit[0] if unit else ""
+    count = bound.units(letter) if unit else bound.latents
+    with within_memory(bound.model.name, count, unit=letter):
+        return fit(
+            bound.model,
+            bound,
+            function=choice.function,
+            inputs=choice.inputs,
+            window=choice.window,
+            holdout=held,
+            **settings,
+        )
 
 
 def compare(
@@ -162,6 +164,7 @@ def compare(
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
+    checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Check, predict and measure one model on one data set, and set them side by side.
@@ -182,7 +185,10 @@ def compare(
     of_inputs = predict_bound(bound, report, choice, regime="dataset", function="any")
     of_class = _of_class(bound, report, choice, of_inputs)
     population = predict_bound(bound, report, choice, regime="population", function="any")
-    measurement = _measure(bound, choice, held, seed, device, dtype, progress)
+    measurement = _measure(
+        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype,
+        checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
     return set_side_by_side(report, Predictions(of_class, of_inputs, population), measurement)
 
 

@@ -52,6 +52,12 @@ class Bound:
         """The number of scalar coordinates of all locals (the N of 'per latent')."""
         return sum(self.tables[v.name].size * self.dim(v) for v in self.model.locals)
 
+    def units(self, letter: str) -> int:
+        """The number of values that an index letter takes."""
+        tables = [t for t in self.tables.values() if letter in t.letters]
+        found = [t.points[:, t.letters.index(letter)] for t in tables]
+        return max((len(np.unique(x)) for x in found), default=0)
+
     def dim(self, variable: Variable) -> int:
         """The number of coordinates of a variable at a point: 1 for a scalar."""
         if variable.dim is None:

@@ -6,7 +6,7 @@ from avi_theory.cli import options
 from avi_theory.cli.answer import Answer
 from avi_theory.cli.declared import declared
 from avi_theory.cli.files import file_ready, folder_ready
-from avi_theory.cli.progress import working
+from avi_theory.cli.progress import resumable, working
 
 
 def compare(
@@ -20,6 +20,7 @@ def compare(
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     holdout: options.Holdout = None,
+    checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
     as_json: options.Json = False,
@@ -29,7 +30,8 @@ def compare(
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import compare as set_side_by_side
 
-    with working(f"comparing theory and measurement of {question.name}") as progress:
+    what = f"comparing theory and measurement of {question.name}"
+    with resumable(checkpoint), working(what) as progress:
         found = set_side_by_side(
             question,
             data,
@@ -39,6 +41,7 @@ def compare(
             seed=seed,
             device=device,
             holdout=holdout,
+            checkpoint=checkpoint,
             progress=progress,
         )
     if kept and found.measurement is not None:

@@ -6,7 +6,7 @@ from avi_theory.cli import options
 from avi_theory.cli.answer import Answer
 from avi_theory.cli.declared import declared
 from avi_theory.cli.files import file_ready, folder_ready
-from avi_theory.cli.progress import working
+from avi_theory.cli.progress import resumable, working
 
 
 def measure(
@@ -20,6 +20,7 @@ def measure(
     seed: options.Seed = 0,
     device: options.Device = "cpu",
     holdout: options.Holdout = None,
+    checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
     as_json: options.Json = False,
@@ -29,7 +30,7 @@ def measure(
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import measure as fit
 
-    with working(f"fitting {question.name}") as progress:
+    with resumable(checkpoint), working(f"fitting {question.name}") as progress:
         found = fit(
             question,
             data,
@@ -39,6 +40,7 @@ def measure(
             seed=seed,
             device=device,
             holdout=holdout,
+            checkpoint=checkpoint,
             progress=progress,
         )
     if kept:

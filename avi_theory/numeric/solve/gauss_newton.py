@@ -82,13 +82,20 @@ def gauss_newton(problem: Problem, curvature: Curvature, start: Tensor, options:
         start: parameters ``[n]``.
         options: tolerance and iterations.
     """
-    p, value, g = problem.gradient(start)
+    state = options.recall(p=start.detach(), damping=FIRST_DAMPING, trace=None, iteration=0)
+    p, value, g = problem.gradient(state["p"])
     if not math.isfinite(float(value)):
         return Run(p.detach(), math.inf, math.inf, 0, Status.non_integrable)
-    damping, trace, norm, k = FIRST_DAMPING, [-float(value)], float(g.norm()), 0
-    status = Status.stopped_early
-    for k in range(1, options.iterations + 1):
-        blocks = curvature(p.detach())
+    damping, first, norm = float(state["damping"]), int(state["iteration"]), float(g.norm())
+    trace = list(state["trace"] or [-float(value)])
+    status, k = Status.stopped_early, first
+    for k in range(first + 1, options.iterations + 1):
+        options.keep(p=p.detach(), damping=damping, trace=trace, iteration=k - 1)
+        try:
+            blocks = curvature(p.detach())
+        except torch.linalg.LinAlgError:
+            status = Status.diverged
+            break
         best: Tensor | None = None
         for _ in range(12):
             step = _step(blocks, g, damping)

@@ -21,6 +21,8 @@ from avi_theory.numeric.solve.problem import Options, Problem, Run, Status
 Product = Callable[[Tensor], Tensor]
 SHRINK, GROW = 0.25, 4.0
 ROUNDING = 1e-8
+RUNAWAY = -1e15
+"""An objective below this many nats falls without bound."""
 TOO_GOOD = 20.0
 """A step that gains so many times more than promised has met rounding errors, not an optimum."""
 
@@ -32,15 +34,17 @@ def newton(problem: Problem, start: Tensor, options: Options | None = None) -> R
         The run; `Run.remaining` bounds what is left to gain.
     """
     options = options or Options()
-    p = start.detach().clone()
-    radius = math.sqrt(len(p))
-    trace: list[float] = []
-    status, iteration = Status.stopped_early, 0
-    p, value, g = problem.gradient(p, graph=True)
-    if not bool(torch.isfinite(value)) or not bool(torch.isfinite(g).all()):
+    state = options.recall(
+        p=start.detach().clone(), radius=math.sqrt(len(start)), trace=[], iteration=0
+    )
+    radius, trace = float(state["radius"]), list(state["trace"])
+    status, first = Status.stopped_early, int(state["iteration"])
+    p, value, g = problem.gradient(state["p"], graph=True)
+    if not _finite(value, g):
         return Run(p.detach(), math.inf, math.inf, 0, Status.non_integrable)
-    norm = math.inf
-    for iteration in range(options.iterations + 1):
+    norm, iteration = math.inf, first
+    for iteration in range(first, options.iterations + 1):
+        options.keep(p=p.detach(), radius=radius, trace=trace, iteration=iteration)
         d = problem.scales(p.detach()).sqrt()
         norm = float((g.detach() / d).norm())
         trace.append(-float(value))
@@ -52,15 +56,21 @@ def newton(problem: Problem, start: Tensor, options: Options | None = None) -> R
         if iteration == options.iterations:
             break
         model = _Model(g, p, d, options.dense)
+        if not model.exists:
+            status = Status.diverged
+            break
         p_new, radius, outcome = _advance(problem, p.detach(), float(value), norm, model, radius)
         if outcome is not None:
             status = _ending(outcome, norm, options.tolerance)
             break
         del model
+        last = (p, value, g)
         p, value, g = problem.gradient(p_new, graph=True)
-        if _runaway(p, value):
+        if not _finite(value, g) or bool(value < RUNAWAY):
             status = Status.diverged
+            p, value, g = (p, value, g) if _finite(value, g) else last
             break
+        del last
     remaining = _Model(g, p, problem.scales(p.detach()).sqrt(), options.dense).remaining()
     return Run(p.detach(), float(value), norm, iteration, status, remaining, tuple(trace))
 
@@ -71,8 +81,8 @@ def _ending(outcome: Status, norm: float, tolerance: float) -> Status:
     return Status.converged if outcome is Status.stalled and near else outcome
 
 
-def _runaway(p: Tensor, value: Tensor) -> bool:
-    return bool(value < -1e15) or not bool(torch.isfinite(value))
+def _finite(value: Tensor, g: Tensor) -> bool:
+    return bool(torch.isfinite(value)) and bool(torch.isfinite(g).all())
 
 
 def _advance(
@@ -115,9 +125,13 @@ class _Model:
         self._graph, self._p = g, p
         self.g = g.detach() / d
         self.hessian: Tensor | None = None
+        self.exists = True
         if len(self.g) <= dense:
             rows = self._rows() / d / d[:, None]
             self.hessian = 0.5 * (rows + rows.T)
+            self.exists = bool(torch.isfinite(rows).all())
+            if not self.exists:
+                return
             self.values, self.vectors = torch.linalg.eigh(self.hessian)
             self._along = self.vectors.T @ self.g
 
@@ -156,6 +170,8 @@ class _Model:
 
     def remaining(self) -> float | None:
         """½ gᵀ H⁻¹ g if H is positive definite up to rounding, else None."""
+        if not self.exists:
+            return None
         if self.hessian is not None:
             if float(self.values[0]) < -ROUNDING:
                 return None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -58,6 +59,28 @@ class Problem:
         return value if math.isfinite(value) else math.inf
 
 
+class Memory(Protocol):
+    """Where runs leave their state, so that an interrupted one goes on from it.
+
+    Attributes:
+        spent: seconds that earlier attempts spent on what was read back, or gone on with.
+    """
+
+    spent: float
+
+    def recall(self) -> Mapping[str, Any] | None:
+        """The state of the run under way when it was interrupted; None for a new one."""
+
+    def keep(self, state: Mapping[str, Any]) -> None:
+        """Remember a state from which the run can go on; it may be changed afterwards."""
+
+    def run(self, solve: Callable[[], Run]) -> Run:
+        """Do one run; one that was finished before is not repeated."""
+
+    def result(self, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+        """Anything else that takes long: made once, and kept."""
+
+
 @dataclass(frozen=True)
 class Options:
     """When to stop.
@@ -69,6 +92,7 @@ class Options:
         bound: a value that the objective cannot fall below (F-VI's, for A-VI), in nats: a run that
             is within `close` of it has converged, whatever its gradient.
         progress: called with (iteration, ELBO, gradient norm).
+        memory: where states are kept; None keeps nothing.
     """
 
     tolerance: float = 1e-9
@@ -76,6 +100,26 @@ class Options:
     dense: int = 150
     bound: float = -math.inf
     progress: Callable[[int, float, float], None] | None = None
+    memory: Memory | None = None
+
+    def recall(self, **fresh: Any) -> dict[str, Any]:
+        """The state that an interrupted run left, or the given fresh one."""
+        held = self.memory.recall() if self.memory else None
+        return fresh if held is None else dict(held)
+
+    def keep(self, **state: Any) -> None:
+        """Leave a state behind."""
+        if self.memory:
+            self.memory.keep(state)
+
+    def run(self, solve: Callable[[], Run]) -> Run:
+        """Do one run, or read what it found where that is kept."""
+        return self.memory.run(solve) if self.memory else solve()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of earlier attempts so far."""
+        return self.memory.spent if self.memory else 0.0
 
 
 AT_BOUND = "The ELBO is within 1e-8 of its own size of the bound that F-VI sets."

@@ -11,6 +11,11 @@ from avi_theory.numeric.solve.problem import AT_BOUND, Options, Problem, Run, St
 
 ADAM_STEPS, ADAM_RATE = 300, 3e-3
 CHUNK = 50
+MUCH = 1e3
+RAN_AWAY = (
+    "The steps of {} ran away at iteration {}: the ELBO is no number there. The best parameters "
+    "met before are kept. Look for data of very different sizes, or a prior that is too wide."
+)
 
 
 def quasi_newton(
@@ -25,34 +30,52 @@ def quasi_newton(
         adam: steps of Adam first, with a rate that falls to zero along a cosine.
     """
     options = options or Options(iterations=2000, tolerance=1e-6)
-    p = start.detach().clone().requires_grad_(True)
-    best, best_value = p.detach().clone(), problem.value(p.detach())
+    start = start.detach()
+    state = options.recall(p=start, best=start, value=None, trace=None, done=0, flat=0, inner={})
+    p = state["p"].clone().requires_grad_(True)
+    best = state["best"].clone()
+    best_value = problem.value(best) if state["value"] is None else float(state["value"])
     if not math.isfinite(best_value):
         return Run(best, math.inf, math.inf, 0, Status.non_integrable)
-    trace = [-best_value]
-    first = torch.optim.Adam([p], lr=ADAM_RATE)
-    for k in range(adam):
-        first.param_groups[0]["lr"] = ADAM_RATE * 0.5 * (1 + math.cos(math.pi * k / adam))
-        first.zero_grad()
-        loss = problem.objective(p)
-        loss.backward()
-        if float(loss.detach()) < best_value:
-            best, best_value = p.detach().clone(), float(loss.detach())
-        trace.append(-float(loss.detach()))
-        first.step()
-    with torch.no_grad():
-        p.copy_(best)
-    norm, done, flat = math.inf, adam, 0
+    trace = list(state["trace"] or [-best_value])
+    done, flat, inner = int(state["done"]), int(state["flat"]), dict(state["inner"])
+    status, why = Status.stopped_early, ""
+    if done < adam:
+        first = torch.optim.Adam([p], lr=ADAM_RATE)
+        first.state[p] = inner
+        for k in range(done, adam):
+            options.keep(
+                p=p.detach(), best=best, value=best_value, trace=trace, done=k, flat=0,
+                inner=first.state[p],
+            )  # fmt: skip
+            first.param_groups[0]["lr"] = ADAM_RATE * 0.5 * (1 + math.cos(math.pi * k / adam))
+            first.zero_grad()
+            loss = problem.objective(p)
+            reached = float(loss.detach())
+            if not math.isfinite(reached):
+                status, why = Status.diverged, RAN_AWAY.format("Adam", k)
+                break
+            loss.backward()
+            if reached < best_value:
+                best, best_value = p.detach().clone(), reached
+            trace.append(-reached)
+            first.step()
+        with torch.no_grad():
+            p.copy_(best)
+        done, inner = adam, {}
     solver = _solver(p)
-    status = Status.stopped_early
+    solver.state[p] = inner
     while done - adam < options.iterations:
+        options.keep(
+            p=p.detach(), best=best, value=best_value, trace=trace, done=done, flat=flat,
+            inner=solver.state[p],
+        )  # fmt: skip
         value, norm = _chunk(problem, p, solver)
         done += CHUNK
-        if not math.isfinite(value):
-            with torch.no_grad():
-                p.copy_(best)
-            status = Status.stalled
+        if not math.isfinite(value) or not bool(torch.isfinite(p).all()):
+            status, why = Status.diverged, RAN_AWAY.format("L-BFGS", done)
             break
+        status, why = Status.stopped_early, ""
         gained = best_value - value
         if gained > 0:
             best, best_value = p.detach().clone(), value
@@ -71,8 +94,9 @@ def quasi_newton(
     _, last, g = problem.gradient(best)
     norm = float((g / problem.scales(best).sqrt()).norm())
     if norm <= options.tolerance or close(best_value, options.bound):
-        status = Status.converged
-    why = AT_BOUND if close(best_value, options.bound) else ""
+        status, why = Status.converged, ""
+    if close(best_value, options.bound):
+        why = AT_BOUND
     return Run(best, float(last), norm, done, status, None, tuple(trace), why)
 
 
@@ -85,11 +109,18 @@ def _solver(p: Tensor) -> torch.optim.LBFGS:
 
 def _chunk(problem: Problem, p: Tensor, solver: torch.optim.LBFGS) -> tuple[float, float]:
     """Some L-BFGS iterations in place: the value and the gradient norm after them."""
+    level = problem.value(p.detach())
 
     def closure() -> Tensor:
+        nonlocal level
         solver.zero_grad()
         value = problem.objective(p)
+        if not bool(torch.isfinite(value)):
+            # The line search cannot handle a value that is no number: call it much worse.
+            p.grad = torch.zeros_like(p)
+            return value.new_tensor(level + MUCH * (1 + abs(level)))
         value.backward()
+        level = float(value.detach())
         return value
 
     solver.step(closure)
