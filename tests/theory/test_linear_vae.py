@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.optimize import minimize
 
 from avi_theory.spec.bound import bind
 from avi_theory.spec.model import Model
@@ -73,3 +75,77 @@ def test_the_mean_of_the_data_is_part_of_the_encoder():
     found = predict(bind(Model(text), {"x": x}), inputs=["x[n]"], function="affine")
     assert found.kind == "exact" and found.gap == pytest.approx(0, abs=1e-10)
     assert found.approximation_gap > PEOPLE * 0.01
+
+
+PARTS = """
+index n = 1:N
+given V = {V}, W = {W}
+given s = 0.7, r = 1.1
+local z[n] : R[2] ~ Normal(0, 1)
+observed x[n] : R[2] ~ Normal(V @ z[n], s)
+observed y[n] : R[3] ~ Normal(W @ z[n], r)
+"""
+V, W = np.array(LOADINGS[:2]), np.array(LOADINGS[2:])
+
+
+def parts(**sizes):
+    return Model(PARTS.format(V=V.tolist(), W=W.tolist()), **sizes)
+
+
+def test_an_encoder_of_a_part_of_the_image_costs_what_the_rest_would_tell():
+    """½ tr(Λ Cov(µ | x)) for each unit: all coordinates see the same, so the regression is best."""
+    lam = np.eye(2) + V.T @ V / 0.7**2 + W.T @ W / 1.1**2
+    gain = np.linalg.solve(lam, W.T) / 1.1**2
+    seen = np.linalg.inv(np.eye(2) + V.T @ V / 0.7**2)
+    rest = gain @ (W @ seen @ W.T + 1.1**2 * np.eye(3)) @ gain.T
+    expected = 0.5 * np.trace(lam @ rest)
+    for function in ("affine", "any"):
+        found = predict(bind(parts(N=PEOPLE)), inputs=["x[n]"], function=function)
+        assert found.kind == "exact"
+        assert found.gap == pytest.approx(PEOPLE * expected, rel=1e-9)
+    both = predict(bind(parts(N=PEOPLE)), inputs=["x[n]", "y[n]"], function="affine")
+    assert (both.gap, both.kind) == (0.0, "exact")
+
+
+def elbo(x, loadings, mean, log_sd):
+    """Of independent Normals, from the definition: expected squares, and the entropy."""
+    w, variance = np.array(loadings), np.exp(2 * log_sd)
+    fit = ((x - mean @ w.T) ** 2).sum() + len(x) * ((w**2) @ variance).sum()
+    energy = -0.5 * (fit / NOISE + x.size * np.log(2 * np.pi * NOISE))
+    energy -= 0.5 * ((mean**2).sum() + len(x) * (variance.sum() + 2 * np.log(2 * np.pi)))
+    return energy + len(x) * (log_sd.sum() + np.log(2 * np.pi * np.e))
+
+
+def best(x, loadings, encode, start):
+    """The largest ELBO over an encoder's parameters and one scale for each coordinate."""
+    found = minimize(
+        lambda u: -elbo(x, loadings, encode(u[2:]), u[:2]), start, options={"gtol": 1e-7}
+    )
+    return -found.fun
+
+
+@pytest.mark.parametrize("loadings", [LOADINGS, ROTATED], ids=["oblique", "orthogonal"])
+def test_the_ladder_by_maximising_the_elbo_itself(loadings):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(PEOPLE, 2)) @ np.array(loadings).T + 0.7 * rng.normal(size=(PEOPLE, 5))
+    w = np.array(loadings)
+    evidence = stats.multivariate_normal(np.zeros(5), w @ w.T + NOISE * np.eye(5)).logpdf(x).sum()
+    free = best(x, loadings, lambda u: u.reshape(PEOPLE, 2), np.zeros(2 + 2 * PEOPLE))
+    linear = best(x, loadings, lambda u: u[:2] + x @ u[2:].reshape(5, 2), np.zeros(2 + 12))
+    nothing = best(x, loadings, lambda u: u[:2] + np.zeros((PEOPLE, 2)), np.zeros(4))
+    bound = bind(model(loadings), {"x": x})
+    affine = predict(bound, inputs=["x[n]"], function="affine")
+    constant = predict(bound, inputs=[], function="constant")
+    assert affine.approximation_gap == pytest.approx(evidence - free, abs=1e-6)
+    assert affine.gap == pytest.approx(free - linear, abs=1e-6)
+    assert constant.gap == pytest.approx(free - nothing, abs=1e-6)
+
+
+def test_the_rotation_that_a_diagonal_factor_omits_is_the_whole_approximation_gap():
+    """x has the same distribution under W and WR; in the eigenvectors of WᵀW nothing is lost."""
+    w = np.array(LOADINGS)
+    _, rotation = np.linalg.eigh(w.T @ w)
+    plain = predict(bind(model(LOADINGS)), inputs=["x[n]"])
+    turned = predict(bind(model((w @ rotation).tolist())), inputs=["x[n]"])
+    assert plain.approximation_gap > 0.8
+    assert turned.approximation_gap == pytest.approx(0, abs=1e-9)
