@@ -50,7 +50,11 @@ Inputs = Annotated[
 ]
 Function = Annotated[
     str | None,
-    Option("--function", help="constant, affine, polynomial:D, table, mlp:32x32, any."),
+    Option(
+        "--function",
+        help="constant, affine, polynomial:D, table, mlp:32x32, set:32, recurrent:16, "
+        "attention:16x16, conv:2:16x16, hyper:16x16, gp:32; to predict: any.",
+    ),
 ]
 Sharing = Annotated[
     str, Option("--sharing", help="shared: one function; per-position: one for each position.")

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from avi_theory.numeric.elbo import Elbo
-from avi_theory.numeric.functions import Network, Polynomial, Table
+from avi_theory.numeric.functions import Polynomial, Table
 from avi_theory.numeric.parameters import Amortized, Parametrisation
 
 MOST_CATEGORIES = 12
@@ -28,7 +28,7 @@ MOST_CATEGORIES = 12
 def unique(elbo: Elbo, parameters: Parametrisation) -> bool:
     """Whether a stationary point in these parameters is known to be the only one."""
     functions = [b.function for b in parameters.blocks.values() if isinstance(b, Amortized)]
-    if elbo.sampled or any(isinstance(f, Network) for f in functions):
+    if elbo.sampled or not all(f.smooth for f in functions):
         return False
     if elbo.concave:
         return True

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from avi_theory.errors import InputError
+from avi_theory.numeric.layout import Layout
+from avi_theory.numeric.tokens import masked
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import Input, resolve
 from avi_theory.spec.model import Variable
@@ -28,6 +32,51 @@ class Seen:
     values: np.ndarray
     pooled: np.ndarray
     complete: np.ndarray
+
+
+View = Literal["values", "pooled", "masked"]
+"""Everything that can be told apart; what polynomials use; tokens with masks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What one function sees of one local.
+
+    Attributes:
+        texts: the inputs as written.
+        rows: ``[P, F]``.
+        complete: ``[P]``, which points the function serves; the others have their own parameters.
+        layout: how to read the rows.
+    """
+
+    texts: tuple[str, ...]
+    rows: np.ndarray
+    complete: np.ndarray
+    layout: Layout
+
+    @property
+    def fitted(self) -> np.ndarray:
+        """The rows that the function serves."""
+        return self.rows[self.complete]
+
+
+def look(bound: Bound, local: Variable, texts: Sequence[str], view: View) -> Sight:
+    """What a function that takes this view of the inputs sees.
+
+    Raises:
+        InputError: an input that the model does not have, or no point at which all are there.
+    """
+    if view == "masked":
+        rows, layout = masked(bound, local, texts)
+        return Sight(tuple(dict.fromkeys(texts)), rows, np.ones(len(rows), bool), layout)
+    sees = seen(bound, local, texts)
+    if not sees.complete.any():
+        raise InputError(
+            f"No {local} has all of its inputs {', '.join(sees.texts)}: cells are missing. "
+            "Give fewer inputs, or a function with masks: set:32, recurrent:16 or attention:16."
+        )
+    rows = sees.pooled if view == "pooled" else sees.values
+    return Sight(sees.texts, rows, sees.complete, Layout())
 
 
 def seen(bound: Bound, local: Variable, texts: Sequence[str]) -> Seen:

@@ -77,8 +77,8 @@ def measure(
     Args:
         model: the declaration.
         data: a path, arrays, a frame, or a `Bound` as it is.
-        function: ``constant``, ``affine``, ``polynomial:D``, ``table``, ``mlp:32x32``; None with no
-            inputs measures F-VI alone.
+        function: by name, one of `avi_theory.numeric.functions.FUNCTIONS`; None with no inputs
+            measures F-VI alone.
         inputs: what the function sees, for all locals or by local.
         window: instead of inputs, the observations within so many positions.
         device: ``cpu`` or ``cuda``.

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from avi_theory.numeric.families import Factors, Family
-from avi_theory.numeric.functions import Network, function_named
-from avi_theory.numeric.inputs import Seen, seen
+from avi_theory.numeric.functions import function_named
+from avi_theory.numeric.inputs import Sight
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.solve.gauss_newton import Block as Curved
 from avi_theory.numeric.solve.gauss_newton import Diagonal, Gram
@@ -76,7 +76,7 @@ class Free:
 class Amortized:
     """A function of the inputs; points with incomplete inputs have parameters of their own."""
 
-    def __init__(self, family: Family, function: Any, inputs: Seen, where: Where) -> None:
+    def __init__(self, family: Family, function: Any, inputs: Sight, where: Where) -> None:
         self.family, self.function, self.inputs = family, function, inputs
         inner, edge = np.flatnonzero(inputs.complete), np.flatnonzero(~inputs.complete)
         order = np.empty(family.points, np.int64)
@@ -178,7 +178,7 @@ class Parametrisation:
         """Whether `curvature` is affordable."""
         networks = [
             b.function for b in self.blocks.values()
-            if isinstance(b, Amortized) and isinstance(b.function, Network)
+            if isinstance(b, Amortized) and not b.function.smooth
         ]  # fmt: skip
         return all(f.size <= MOST_WEIGHTS and f.size * f.rows <= MOST_CELLS for f in networks)
 
@@ -189,7 +189,7 @@ class Parametrisation:
             tables, parts = self.tables(p), self._parts(p)
             for name, b in self.blocks.items():
                 own = metric[name] if metric else fisher(self.families[name], tables[name])
-                if isinstance(b, Amortized) and isinstance(b.function, Network):
+                if isinstance(b, Amortized) and not b.function.smooth:
                     found += b.curvature(parts[name], own)
                 else:
                     found.append(Diagonal(b.scales(own).clamp_min(1e-12)))
@@ -255,7 +255,7 @@ def amortized(
         bound: the model and data.
         families: of every latent.
         inputs: by local variable.
-        function: ``constant``, ``affine``, ``polynomial:D``, ``table``, ``mlp:32x32``.
+        function: by name, one of `avi_theory.numeric.functions.FUNCTIONS`.
         where: device and dtype.
         seed: of the network's initial weights.
 
@@ -269,8 +269,7 @@ def amortized(
         if declared.role == "global":
             blocks[variable] = Free(f)
             continue
-        sees = seen(bound, declared, () if name.blind else inputs.get(variable, ()))
-        values = sees.pooled if name.pooled else sees.values
-        built = name.build(f, values[sees.complete], where, seed)
+        sees = name.look(bound, declared, inputs.get(variable, ()))
+        built = name.build(f, sees.fitted, sees.layout, where, seed)
         blocks[variable] = Amortized(f, built, sees, where)
     return Parametrisation(families, blocks)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from avi_theory.numeric.elbo import elbo_of
 from avi_theory.numeric.families import Family, families
-from avi_theory.numeric.functions import function_named
-from avi_theory.numeric.inputs import seen
+from avi_theory.numeric.functions import FunctionName, function_named
+from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.parameters import Amortized, Parametrisation
 from avi_theory.numeric.posterior import summarise
@@ -31,14 +31,15 @@ class Head:
         texts: its inputs.
         values: the inputs it was fitted on, ``[M, F]``; they fix how inputs are standardised.
         function: built on them; parameters: ``[n]``.
-        pooled: whether it uses pooled inputs.
+        name: of the function's kind, which knows how it sees its inputs; layout: of the values.
     """
 
     texts: tuple[str, ...]
     values: np.ndarray
     function: Any
     parameters: Tensor
-    pooled: bool
+    name: FunctionName
+    layout: Layout
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +61,13 @@ class Trained:
         cls, bound: Bound, parameters: Parametrisation, p: Tensor, function: str, where: Where
     ) -> Trained:
         """The functions inside a fitted parametrisation."""
-        pooled = function_named(function).pooled
+        kind = function_named(function)
         heads = {}
         for name, block in parameters.blocks.items():
             if isinstance(block, Amortized):
                 own = parameters.part(p, name)[: block.function.size].detach()
-                values = block.inputs.pooled if pooled else block.inputs.values
-                fitted = values[block.inputs.complete]
-                heads[name] = Head(block.inputs.texts, fitted, block.function, own, pooled)
+                sees = block.inputs
+                heads[name] = Head(sees.texts, sees.fitted, block.function, own, kind, sees.layout)
         return cls(without_sizes(bound.model), heads, where)
 
     @property
@@ -79,9 +79,10 @@ class Trained:
         """Tables of the locals on other data; NaN where inputs are incomplete or never seen."""
         found = {}
         for name, head in self.heads.items():
-            sees = seen(bound, bound.model.variables[name], head.texts)
-            values = sees.pooled if head.pooled else sees.values
-            values = _like(values, head.values.shape[1])
+            sees = head.name.look(bound, bound.model.variables[name], head.texts)
+            values = sees.rows
+            if not head.layout.tokens:
+                values = _like(values, head.values.shape[1])
             table = torch.full(
                 kinds[name].shape, torch.nan, dtype=self.where.dtype, device=self.where.device
             )
@@ -103,6 +104,7 @@ class Trained:
         for name, head in self.heads.items():
             found[f"function.{name}.parameters"] = head.parameters.cpu().numpy()
             found[f"function.{name}.inputs"] = head.values
+            found[f"function.{name}.layout"] = head.layout.to_array()
             unit = getattr(head.function, "unit", None)
             if unit is not None:
                 found[f"function.{name}.unit"] = unit.cpu().numpy()
@@ -124,11 +126,12 @@ class Trained:
         heads = {}
         for name, own in texts.items():
             values = arrays[f"function.{name}.inputs"]
-            built = name_of.build(kinds[name], values, where, seed)
+            layout = Layout.from_array(arrays[f"function.{name}.layout"])
+            built: Any = name_of.build(kinds[name], values, layout, where, seed)
             if f"function.{name}.unit" in arrays:
                 built.unit = where.tensor(arrays[f"function.{name}.unit"])
             p = where.tensor(arrays[f"function.{name}.parameters"])
-            heads[name] = Head(tuple(own), values, built, p, name_of.pooled)
+            heads[name] = Head(tuple(own), values, built, p, name_of, layout)
         return cls(model, heads, where)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,8 @@ DEFAULTS = {
     "(--window K widens it)",
 }
 DEFAULT_NETWORK = "mlp:32x32"
+DEFAULT_OF_A_SET, DEFAULT_OF_A_SERIES = "set:32", "recurrent:16"
+"""For a local that needs its whole unit: blind to the order inside it, or along it."""
 MEASURED_AS_THEY_ARE = {"Normal", "Categorical", "Bernoulli"}
 """Families of optimal factors that F-VI fits with the same family."""
 
@@ -77,7 +80,7 @@ def choose(
             for local in report.locals.values()
             for i in local.inputs
         )
-        if report.closes == "no" or whole:
+        if report.closes == "no" or (whole and report.closes != "component"):
             default = True
             window = DEFAULT_WINDOW if any(ordered(model, v) for v in model.locals) else 0
             remark = f"no bounded inputs close this model; {DEFAULTS[window]}"
@@ -126,9 +129,12 @@ def _default_function(model: Model, report: Report) -> str:
     The class speaks of observations at given covariates, and of the natural parameters: with a
     covariate, or a set of observations whose size varies, among the inputs only a general function
     will do, and so it is for a family that F-VI replaces (LogNormal for Gamma).  Log-linear means
-    affine logits of a discrete factor.
+    affine logits of a discrete factor.  A function that needs its whole unit knows its position
+    inside it: no polynomial of the observations does, networks over units do.
     """
     inputs = [i for local in report.locals.values() for i in local.inputs]
+    if report.closes == "component":
+        return DEFAULT_OF_A_SERIES if _stepping(report) else DEFAULT_OF_A_SET
     if not all(_same_for_every_unit(model, i) for i in inputs):
         return DEFAULT_NETWORK
     factors = [local.optimal_factor for local in report.locals.values()]
@@ -140,6 +146,12 @@ def _default_function(model: Model, report: Report) -> str:
     }
     only = next(iter(classes)) if len(classes) == 1 else "none"
     return "affine" if only == "log-linear" else only if is_closed_class(only) else DEFAULT_NETWORK
+
+
+def _stepping(report: Report) -> bool:
+    """Whether locals of a unit are tied to those a step away, so that their order matters."""
+    tied = (t for local in report.locals.values() for t in local.interacts_with)
+    return any(re.search(r"[+-]\d", t) for t in tied)
 
 
 def _same_for_every_unit(model: Model, text: str) -> bool:

@@ -107,7 +107,8 @@ def measure(
     Args:
         model: the declaration.
         data: a path, a mapping of arrays, or a data frame.
-        function: constant, affine, polynomial:D, table or mlp:32x32.
+        function: constant, affine, polynomial:D, table, mlp:32x32, set:32, recurrent:16,
+            attention:16x16, conv:2:16x16, hyper:16x16 or gp:32.
         inputs: what the function sees.
         window: instead of inputs, the observations within so many positions.
         holdout: the fraction of units kept from fitting, for the generalization gap.

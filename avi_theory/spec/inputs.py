@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -43,6 +43,7 @@ class Input:
         values: of a position, ``[P]``; else None.
         reading: letters of the local whose whole axis is shown (``x[:]``, or ``y[g,:]`` to
             ``z[g,t]``): the function reads it from its own position, which it therefore knows.
+        subscripts: as written, one for each axis; ``:`` and conditions (``i: g[i]=n``) are open.
     """
 
     text: str
@@ -55,6 +56,12 @@ class Input:
     fixed: bool = False
     values: np.ndarray | None = None
     reading: tuple[str, ...] = ()
+    subscripts: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        """The axes along which the function sees more than one cell."""
+        return tuple(k for k, s in enumerate(self.subscripts) if s == ":" or "=" in s)
 
     @property
     def is_set(self) -> bool:
@@ -157,7 +164,7 @@ class _Resolver:
         subs = _split(rest[:-1]) if rest else [":"] * axes
         if len(subs) != axes:
             raise self._error(f"The input {text!r} has {len(subs)} indices, but {name} has {axes}")
-        return self._cells(role, name, subs)
+        return replace(self._cells(role, name, subs), subscripts=tuple(subs))
 
     def _role(self, name: str) -> Role:
         model = self.bound.model

@@ -6,6 +6,7 @@ One file per kind of function, one line in `FUNCTIONS` each.
 """
 
 from avi_theory.numeric.functions.network import Network
+from avi_theory.numeric.functions.neural import Neural
 from avi_theory.numeric.functions.polynomial import Polynomial
 from avi_theory.numeric.functions.protocol import InferenceFunction
 from avi_theory.numeric.functions.registry import FUNCTIONS, FunctionName, function_named
@@ -16,6 +17,7 @@ __all__ = [
     "FunctionName",
     "InferenceFunction",
     "Network",
+    "Neural",
     "Polynomial",
     "Table",
     "function_named",
