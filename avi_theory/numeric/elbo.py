@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.families import Factors, Family, families
+from avi_theory.numeric.factors import Factors
+from avi_theory.numeric.families import Family, families
 from avi_theory.numeric.lowering import ExpectedFactor, Where, expected_factors
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.grounding import ground
@@ -86,16 +87,21 @@ class Elbo:
         return found
 
     def with_noise(self, seed: int) -> Elbo:
-        """The same with other random numbers: antithetic standard normals from a seed."""
+        """The same with other random numbers: antithetic standard normals from a seed.
+
+        Where u is not Gaussian, their probabilities: numbers between 0 and 1.
+        """
         if not self.sampled:
             return self
         generator = torch.Generator().manual_seed(seed)
         noise = {}
         for name, f in self.families.items():
-            if f.gaussian:
+            if f.real:
                 shape = (self.samples // 2, f.points, *((f.dim,) if f.vector else ()))
                 half = torch.randn(shape, generator=generator, dtype=torch.float64)
                 both = torch.cat([half, -half])
+                if f.law != "normal":
+                    both = torch.special.ndtr(both)
                 noise[name] = both.to(self.where.device, self.where.dtype)
         return replace(self, noise=noise)
 
@@ -109,7 +115,14 @@ class Elbo:
         return None
 
 
-def elbo_of(bound: Bound, where: Where, *, samples: int = 256, seed: int = 0) -> Elbo:
+def elbo_of(
+    bound: Bound,
+    where: Where,
+    *,
+    samples: int = 256,
+    seed: int = 0,
+    factors: Mapping[str, str] | None = None,
+) -> Elbo:
     """The ELBO of a model with its data.
 
     Args:
@@ -117,12 +130,13 @@ def elbo_of(bound: Bound, where: Where, *, samples: int = 256, seed: int = 0) ->
         where: device and dtype.
         samples: Monte Carlo samples, for terms that need them (fewer for very large models).
         seed: of those samples.
+        factors: the kinds of factors of some latents, as in ``{"z": "gamma"}``.
 
     Raises:
         InputError: a statement or a latent that cannot be measured, named.
     """
-    kinds = families(bound)
-    factors = expected_factors(ground(bound), kinds, where)
+    kinds = families(bound, factors)
+    lowered = expected_factors(ground(bound), kinds, where)
     largest = max((f.points * f.dim for f in kinds.values()), default=1)
     samples = max(2, min(samples, MAX_DRAWS // largest) // 2 * 2)
-    return Elbo(kinds, factors, where, {}, samples).with_noise(seed)
+    return Elbo(kinds, lowered, where, {}, samples).with_noise(seed)

@@ -1,12 +1,13 @@
 r"""Variational families: the factor of one latent, as a function of its free parameters.
 
-.. math:: q(z_n; \nu_n),\qquad
-    \nu_n = (m_n, \log s_n),\; \log \alpha_n \text{ or } K - 1 \text{ logits}
+.. math:: q(z_n; \nu_n),\qquad \nu_n = (\text{location}, \text{scale}),\; \log \alpha_n
+    \text{ or } K - 1 \text{ logits}
 
-A continuous latent is a fixed transform of a Gaussian: the identity on the real line, ``exp`` on
-the positive half-line (LogNormal), a scaled logistic on an interval (logit-Normal).  A simplex has
-Dirichlet factors, a discrete latent Categorical ones.  F-VI and A-VI share these families; they
-differ in where ν comes from.
+A continuous latent is a fixed transform of a variable u on the real line: the identity, ``exp`` on
+the positive half-line, a scaled logistic on an interval.  u is Gaussian (Normal, LogNormal,
+logit-Normal factors), log-Gamma or logit-Beta (Gamma, inverse Gamma, Beta factors).  A simplex has
+Dirichlet factors, a discrete latent Categorical ones; a global may be a point.  F-VI and A-VI share
+these families; they differ in where ν comes from.
 """
 
 from __future__ import annotations
@@ -14,26 +15,32 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from avi_theory.errors import InputError
+from avi_theory.numeric import laws
+from avi_theory.numeric.factors import Factors
+from avi_theory.numeric.laws import Law
 from avi_theory.spec.bound import Bound, evaluate_number
 from avi_theory.spec.model import Variable
+from avi_theory.spec.variational import FACTORS, checked, default_factor
 
-Kind = Literal["Normal", "LogNormal", "LogitNormal", "Dirichlet", "Categorical"]
-KINDS: dict[str, Kind] = {
-    "real": "Normal",
-    "positive": "LogNormal",
-    "unit": "LogitNormal",
-    "interval": "LogitNormal",
-    "binary": "Categorical",
-    "categories": "Categorical",
-    "simplex": "Dirichlet",
-}
-"""The factor that goes with each support."""
+Kind = Literal[
+    "Normal", "FullNormal", "LogNormal", "Gamma", "InverseGamma", "LogitNormal", "Beta",
+    "Dirichlet", "Categorical", "Point",
+]  # fmt: skip
+Chart = Literal["identity", "exp", "logistic"]
+CHARTS: Mapping[str, Chart] = {
+    "real": "identity", "positive": "exp", "unit": "logistic", "interval": "logistic",
+}  # fmt: skip
+"""The transform of u that goes with each support."""
+LAWS: Mapping[str, Law] = {"Gamma": "gamma", "InverseGamma": "inverse", "Beta": "beta"}
+"""The law of u, where it is not Gaussian."""
+POINT = -40.0
+"""The log sd of a point: a width that no floating-point sum can see."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ class Family:
         vector: whether the variable is declared vector-valued.
         categories: K of a discrete variable, else 0.
         low, high: ends of a bounded support.
+        chart: the transform of u.
     """
 
     name: str
@@ -57,18 +65,34 @@ class Family:
     categories: int = 0
     low: float = 0.0
     high: float = 1.0
+    chart: Chart = "identity"
+
+    @property
+    def law(self) -> Law:
+        """What u is distributed like."""
+        return LAWS.get(self.kind, "normal")
 
     @property
     def width(self) -> int:
-        """Free parameters per coordinate: mean and log sd, log concentration, or K − 1 logits."""
+        """Free parameters per coordinate: location and scale, log concentration, K − 1 logits."""
         if self.discrete:
             return self.categories - 1
-        return 2 if self.gaussian else 1
+        return 1 if self.kind in ("Dirichlet", "Point") else 2
+
+    @property
+    def location(self) -> int:
+        """How many of a coordinate's parameters are its location; the others are its scale."""
+        return self.width if self.discrete else 1
+
+    @property
+    def real(self) -> bool:
+        """Whether its latents are transforms of a variable u on the real line."""
+        return self.kind not in ("Categorical", "Dirichlet")
 
     @property
     def gaussian(self) -> bool:
-        """Whether the factors are transforms of Gaussians."""
-        return self.kind not in ("Categorical", "Dirichlet")
+        """Whether the table holds means and log standard deviations of a Gaussian u."""
+        return self.real and self.law == "normal" and self.kind != "Point"
 
     @property
     def discrete(self) -> bool:
@@ -86,18 +110,22 @@ class Family:
             zero = torch.zeros_like(parameters[:, 0, :1])
             logits = torch.cat([parameters[:, 0, :], zero], -1)
             return Factors(log_probability=torch.log_softmax(logits, -1))
-        if not self.gaussian:
+        if self.kind == "Dirichlet":
             alpha = parameters[..., 0].exp()
             total = alpha.sum(-1, keepdim=True)
             expected_log = torch.digamma(alpha) - torch.digamma(total)
             return Factors(mean=alpha / total, expected_log=expected_log, concentration=alpha)
-        mean, log_sd = parameters[..., 0], parameters[..., 1]
-        if not self.vector:
-            mean, log_sd = mean[:, 0], log_sd[:, 0]
-        return Factors(mean=mean, log_sd=log_sd)
+        rows = parameters if self.vector else parameters[:, 0]
+        if self.kind == "Point":
+            return Factors(mean=rows[..., 0], log_sd=torch.full_like(rows[..., 0], POINT))
+        if self.law == "normal":
+            return Factors(mean=rows[..., 0], log_sd=rows[..., 1])
+        alpha, beta = natural(self.law, rows)
+        log_sd = 0.5 * torch.log(laws.variance(self.law, alpha, beta))
+        return Factors(laws.mean(self.law, alpha, beta), log_sd, self.law, alpha, beta)
 
     def entropy(self, factors: Factors) -> Tensor:
-        """Σₙ H[q(zₙ)] of the Gaussian (before its transform) or Categorical factors, in nats."""
+        """Σₙ H[q(uₙ)] of the factors before their transforms, in nats; none of a point."""
         if self.discrete:
             assert factors.log_probability is not None
             return -(factors.probability * factors.log_probability).sum()
@@ -106,50 +134,55 @@ class Family:
             norm = torch.lgamma(alpha).sum() - torch.lgamma(alpha.sum(-1)).sum()
             return norm - ((alpha - 1) * factors.expected_log).sum()
         assert factors.log_sd is not None
+        if self.kind == "Point":
+            return factors.log_sd.new_zeros(())
+        if factors.alpha is not None and factors.beta is not None:
+            return laws.entropy(self.law, factors.alpha, factors.beta).sum()
         constant = 0.5 * (1 + math.log(2 * math.pi)) * self.points * self.dim
         return factors.log_sd.sum() + constant
 
 
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """The factors of all points of one variable: moments, or category probabilities.
+def natural(law: Law, table: Tensor) -> tuple[Tensor, Tensor]:
+    """(alpha, beta) of a log-Gamma or logit-Beta from its location and scale, last axis.
 
-    Attributes:
-        mean, log_sd: ``[P]``, or ``[P, d]`` for a vector, of the Gaussian before its transform.
-        expected_log: ``[P, d]`` of a simplex, with its concentration; its mean is then its own.
-        log_probability: ``[P, K]`` of a discrete variable; `weights` instead of its exponential
-            where the derivative in the probabilities themselves is wanted.
+    Gamma: log mean and log shape; inverse Gamma: minus the log mean of 1/z, and log shape; Beta:
+    logit of the mean, and log(a + b).  All but orthogonal in the Fisher information.
     """
-
-    mean: Tensor | None = None
-    log_sd: Tensor | None = None
-    expected_log: Tensor | None = None
-    concentration: Tensor | None = None
-    log_probability: Tensor | None = None
-    weights: Tensor | None = None
-
-    @property
-    def probability(self) -> Tensor:
-        """``[P, K]``."""
-        if self.weights is not None:
-            return self.weights
-        assert self.log_probability is not None
-        return self.log_probability.exp()
+    location, scale = table[..., 0], table[..., 1].exp()
+    if law == "gamma":
+        return scale, scale * torch.exp(-location)
+    if law == "inverse":
+        return scale, scale * torch.exp(location)
+    return scale * torch.sigmoid(location), scale * torch.sigmoid(-location)
 
 
-def family_of(bound: Bound, variable: Variable) -> Family:
-    """The family that goes with a latent variable's support.
+def table_of(law: Law, alpha: Tensor, beta: Tensor) -> Tensor:
+    """The inverse of `natural`."""
+    if law == "beta":
+        return torch.stack([torch.log(alpha / beta), torch.log(alpha + beta)], -1)
+    location = torch.log(alpha / beta)
+    return torch.stack([location if law == "gamma" else -location, torch.log(alpha)], -1)
+
+
+def family_of(bound: Bound, variable: Variable, factor: str | None = None) -> Family:
+    """The family of a latent variable's factors.
+
+    Args:
+        bound: the model with its sizes.
+        variable: the latent.
+        factor: its name; None for the one that goes with the support.
 
     Raises:
-        InputError: a support without a family (unbounded counts, simplices), named.
+        InputError: a support without a family (unbounded counts), named.
     """
-    if variable.support not in KINDS or (variable.discrete and variable.dim is not None):
+    chosen = factor or default_factor(variable.support)
+    if chosen is None or (variable.discrete and variable.dim is not None):
         raise InputError(
             f"{variable} takes values in '{variable.support}', for which no factor is measured. "
             "Measured are real, positive, bounded, simplex, binary and categorical latents; check "
             "and predict still answer."
         )
-    kind = KINDS[variable.support]
+    kind = cast(Kind, FACTORS[chosen].family)
     points = bound.tables[variable.name].size
     if kind == "Categorical":
         if variable.categories is None:
@@ -158,9 +191,9 @@ def family_of(bound: Bound, variable: Variable) -> Family:
         count = int(evaluate_number(variable.categories, {}, bound.sizes, scalars))
         return Family(variable.name, kind, points, 1, False, count)
     low, high = _ends(bound, variable) if variable.support == "interval" else (0.0, 1.0)
-    return Family(
-        variable.name, kind, points, bound.dim(variable), variable.dim is not None, 0, low, high
-    )
+    chart = CHARTS.get(variable.support, "identity")
+    dim, vector = bound.dim(variable), variable.dim is not None
+    return Family(variable.name, kind, points, dim, vector, 0, low, high, chart)
 
 
 def _ends(bound: Bound, variable: Variable) -> tuple[float, float]:
@@ -190,7 +223,18 @@ def np_ndim(value: object) -> int:
     return int(getattr(value, "ndim", 0))
 
 
-def families(bound: Bound) -> Mapping[str, Family]:
-    """The families of all latents, globals first."""
+def families(bound: Bound, factors: Mapping[str, str] | None = None) -> Mapping[str, Family]:
+    """The families of all latents, globals first.
+
+    Args:
+        bound: the model with its sizes.
+        factors: the name of the factor of some of them, as in ``{"z": "gamma"}``.
+
+    Raises:
+        InputError: a factor that does not exist or does not fit its latent.
+    """
     model = bound.model
-    return {v.name: family_of(bound, v) for v in (*model.globals, *model.locals)}
+    chosen = checked(model, factors)
+    return {
+        v.name: family_of(bound, v, chosen.get(v.name)) for v in (*model.globals, *model.locals)
+    }

@@ -17,11 +17,14 @@ from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.parameters import Parametrisation
 from avi_theory.numeric.settle import settle
 from avi_theory.numeric.solve import Options, Run, Status, newton
+from avi_theory.numeric.solve.conjugate import conjugate
 from avi_theory.numeric.solve.coordinate import coordinate_ascent
 from avi_theory.numeric.train import problem_of, train
 
 ROUNDS = 4
 SMALL = 600
+FIRST_SHAPE = 1.4
+"""Log shape of Gamma and Beta factors at the start: about 4, where E 1/z and E 1/z² exist."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +64,10 @@ def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
     for name, f in elbo.families.items():
         noise = torch.randn(f.shape, generator=generator, dtype=torch.float64)
         table = spread * noise
-        if f.gaussian:
+        if f.real and f.width == 2:
             table[..., 1] *= 0.1
+        if f.law != "normal":
+            table[..., 1] += FIRST_SHAPE
         found[name] = table.to(elbo.where.device, elbo.where.dtype)
     return found
 
@@ -84,7 +89,7 @@ def fit(
         parameters: of the family.
         starts: tables to start from.
         options: of the solver.
-        ascend: whether to begin with coordinate ascent where there are discrete latents.
+        ascend: whether to begin with coordinate ascent where it has closed-form updates.
 
     Returns:
         The best fit, and the ELBO with the quadrature that it needed.
@@ -98,7 +103,7 @@ def fit(
     runs: list[Run] = []
     note = ""
     for start in starts:
-        if ascend and any(f.discrete for f in elbo.families.values()):
+        if ascend and any(f.discrete or conjugate(f) for f in elbo.families.values()):
             start = _ascended(elbo, start, options)
         p = parameters.start(start)
         run = _solve(elbo, parameters, p, start, options)

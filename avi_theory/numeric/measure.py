@@ -55,6 +55,7 @@ def measure(
     window: int | None = None,
     device: str = "cpu",
     dtype: str = "float64",
+    factors: Mapping[str, str] | None = None,
     seed: int = 0,
     starts: int | None = None,
     samples: int = 256,
@@ -83,6 +84,8 @@ def measure(
         window: instead of inputs, the observations within so many positions.
         device: ``cpu`` or ``cuda``.
         dtype: ``float64`` or ``float32``.
+        factors: the kinds of factors of some latents, as in ``{"z": "gamma"}``; the others have
+            the one that goes with their support (`avi_theory.spec.variational.FACTORS`).
         seed: of starts, networks and Monte Carlo.
         starts: starting points for F-VI; None for one, or four where optima may multiply.
         samples: Monte Carlo samples for terms without a closed form.
@@ -99,7 +102,7 @@ def measure(
 
     Raises:
         DeviceError: a device that this machine does not have.
-        InputError: an unknown function or input, or a model that cannot be measured.
+        InputError: an unknown function, input or factor, or a model that cannot be measured.
         DataError: data that do not fit the model.
     """
     where = Where(device_named(device), dtype_named(dtype))
@@ -114,10 +117,10 @@ def measure(
             f"{model.name} has no data to be fitted to. Give data, or simulate them first."
         )
     chosen = _inputs(bound, inputs, window, function)
-    elbo = elbo_of(bound, where, samples=samples, seed=seed)
+    elbo = elbo_of(bound, where, samples=samples, seed=seed, factors=factors)
     settings = {"function": function, "inputs": chosen, "device": device, "dtype": dtype,
                 "seed": seed, "starts": starts, "samples": samples, "tolerance": tolerance,
-                "iterations": iterations}  # fmt: skip
+                "iterations": iterations, "factors": dict(factors or {})}  # fmt: skip
     memory = None
     if checkpoint is not None:
         memory = Checkpoint(checkpoint, identity(bound, settings), device=where.device)
@@ -135,7 +138,7 @@ def measure(
     trained = None
     if avi is not None and parameters is not None and avi.exists:
         kind = function or DEFAULT
-        trained = Trained.of(bound, parameters, avi.run.parameters, kind, where)
+        trained = Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
     return Measurement(
         model=model.name,
         fvi=Solution(**_fields(elbo, fvi, elbos.fvi, elbos.fvi_error, free(elbo.families))),
@@ -156,7 +159,7 @@ def measure(
             "fvi": _thinned(fvi.run.trace),
             **({"avi": _thinned(avi.run.trace)} if avi is not None else {}),
         },
-        saved=_saved(bound, fvi, trained, function, seed, where) if fvi.exists else None,
+        saved=_saved(bound, fvi, trained, function, seed, where, factors) if fvi.exists else None,
         summary=summarise(bound, elbo.families, fvi.tables) if fvi.exists else None,
         apply=trained.infer if trained is not None else None,
         truth=lambda: _truth(bound, elbo, fvi),
@@ -384,6 +387,7 @@ def _saved(
     function: str | None,
     seed: int,
     where: Where,
+    factors: Mapping[str, str] | None,
 ) -> Saved:
     arrays = _arrays(fvi.tables, "fvi")
     recipe: dict[str, Any] = {
@@ -393,6 +397,7 @@ def _saved(
         "sizes": dict(bound.sizes),
         "dtype": str(where.dtype).removeprefix("torch."),
         "seed": seed,
+        "factors": dict(factors or {}),
     }
     if trained is not None:
         arrays |= trained.arrays()

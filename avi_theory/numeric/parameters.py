@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avi_theory.numeric.families import Factors, Family
+from avi_theory.numeric import laws
+from avi_theory.numeric.families import Family, natural
 from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.inputs import Sight
 from avi_theory.numeric.lowering import Where
@@ -225,12 +226,15 @@ def fisher(family: Family, table: Tensor) -> Tensor:
     .. math:: 1/s^2 \text{ for a mean},\quad 2 \text{ for a log sd},\quad p(1-p) \text{ for a logit}
     """
     if family.discrete:
-        factors: Factors = family.factors(table)
-        p = factors.probability[:, None, :-1]
+        p = family.factors(table).probability[:, None, :-1]
         return (p * (1 - p)).clamp_min(1e-8)
-    if not family.gaussian:
+    if family.kind == "Dirichlet":
         alpha = table.exp()
         return (alpha**2 * torch.polygamma(1, alpha)).clamp_min(1e-8)
+    if family.kind == "Point":
+        return torch.ones_like(table)
+    if family.law != "normal":
+        return laws.fisher(family.law, *natural(family.law, table)).clamp_min(1e-8)
     mean = torch.exp(-2 * table[..., 1].clamp(-300, 300))
     return torch.stack([mean, torch.full_like(mean, 2.0)], -1)
 

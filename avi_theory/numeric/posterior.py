@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special, stats
 from torch import Tensor
 
-from avi_theory.numeric.families import Family
+from avi_theory.numeric.families import Family, natural
 from avi_theory.results.measurement import Posterior
 from avi_theory.spec.bound import Bound
 
@@ -45,8 +45,13 @@ def summarise(
             probabilities |= {
                 n: tuple(float(x) for x in row) for n, row in zip(labels, p, strict=True)
             }
-        elif not family.gaussian:
+        elif family.kind == "Dirichlet":
             columns.append(_simplex(np.exp(numbers[..., 0])))
+        elif family.kind == "Point":
+            value = _transformed(family, numbers[..., 0].ravel())
+            columns.append(np.stack([value, np.zeros_like(value), *[value] * len(LEVELS)]))
+        elif family.law != "normal":
+            columns.append(_lawful(family, table))
         else:
             log_sd = numbers[..., 1] if exact is None else np.log(exact[name])
             columns.append(_continuous(family, numbers[..., 0].ravel(), log_sd.ravel()))
@@ -65,18 +70,42 @@ def _labels(bound: Bound, family: Family) -> list[str]:
 def _continuous(family: Family, m: np.ndarray, log_sd: np.ndarray) -> np.ndarray:
     s = np.exp(log_sd)
     at = [m + s * stats.norm.ppf(level) for level in LEVELS]
-    if family.kind == "Normal":
+    if family.chart == "identity":
         return np.stack([m, s, *at])
-    if family.kind == "LogNormal":
+    if family.chart == "exp":
         mean = np.exp(m + s**2 / 2)
         return np.stack([mean, mean * np.sqrt(np.expm1(s**2)), *(np.exp(a) for a in at)])
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     weights = weights / weights.sum()
-    width = family.high - family.low
-    values = family.low + width * special.expit(m[:, None] + s[:, None] * nodes)
+    values = _transformed(family, m[:, None] + s[:, None] * nodes)
     mean = values @ weights
     sd = np.sqrt(((values - mean[:, None]) ** 2) @ weights)
-    return np.stack([mean, sd, *(family.low + width * special.expit(a) for a in at)])
+    return np.stack([mean, sd, *(_transformed(family, a) for a in at)])
+
+
+def _transformed(family: Family, u: np.ndarray) -> np.ndarray:
+    """The latent at u."""
+    if family.chart == "exp":
+        return np.asarray(np.exp(u))
+    if family.chart == "logistic":
+        return np.asarray(family.low + (family.high - family.low) * special.expit(u))
+    return u
+
+
+def _lawful(family: Family, table: Tensor) -> np.ndarray:
+    """Gamma, inverse Gamma and Beta factors; a moment that does not exist is infinite."""
+    pair = natural(family.law, table.detach().cpu().double())
+    alpha, beta = (x.numpy().ravel() for x in pair)
+    if family.law == "beta":
+        found = stats.beta(alpha, beta, family.low, family.high - family.low)
+    elif family.law == "gamma":
+        found = stats.gamma(alpha, scale=1 / beta)
+    else:
+        found = stats.invgamma(alpha, scale=beta)
+    mean = np.asarray(found.mean())
+    sd = np.where(np.isfinite(mean), found.std(), np.inf)
+    sd = np.where(np.isnan(sd), np.inf, sd)
+    return np.stack([mean, sd, *(found.ppf(level) for level in LEVELS)])
 
 
 def _simplex(alpha: np.ndarray) -> np.ndarray:

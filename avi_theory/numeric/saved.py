@@ -44,14 +44,16 @@ def load_measurement(path: str | Path, *, device: str = "cpu") -> Measurement:
     model = Model(recipe["text"]).replace(name=recipe["name"]).with_values(**recipe["values"])
     covariates = {k.removeprefix("known."): v for k, v in arrays.items() if k.startswith("known.")}
     bound = bind(model.replace(default_sizes=recipe["sizes"]), covariates or None)
-    kinds = families(bound)
+    factors = recipe.get("factors", {})
+    kinds = families(bound, factors)
     tables = {n: where.tensor(arrays[f"fvi.{n}"]) for n in kinds}
     trained = None
     if "function" in recipe:
         texts = {k: tuple(v) for k, v in recipe["inputs"].items()}
         trained = Trained.restored(
-            without_sizes(model), kinds, arrays, texts, recipe["function"], where, recipe["seed"]
-        )
+            without_sizes(model), kinds, arrays, texts, recipe["function"], where, recipe["seed"],
+            factors,
+        )  # fmt: skip
     avi = answer["avi"]
     return Measurement(
         model=answer["model"],

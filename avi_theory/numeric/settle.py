@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from avi_theory.numeric.elbo import Elbo
-from avi_theory.numeric.families import Factors
+from avi_theory.numeric.factors import Factors
 from avi_theory.numeric.lowering import ExpectedFactor
 
 ACCURACY = 1e-10

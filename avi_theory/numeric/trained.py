@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,15 +50,23 @@ class Trained:
         model: with its values, without the sizes of the data it was fitted on.
         heads: by local variable.
         where: device and dtype.
+        factors: the kinds of factors that were chosen.
     """
 
     model: Model
     heads: Mapping[str, Head]
     where: Where
+    factors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, bound: Bound, parameters: Parametrisation, p: Tensor, function: str, where: Where
+        cls,
+        bound: Bound,
+        parameters: Parametrisation,
+        p: Tensor,
+        function: str,
+        where: Where,
+        factors: Mapping[str, str] | None = None,
     ) -> Trained:
         """The functions inside a fitted parametrisation."""
         kind = function_named(function)
@@ -68,7 +76,7 @@ class Trained:
                 own = parameters.part(p, name)[: block.function.size].detach()
                 sees = block.inputs
                 heads[name] = Head(sees.texts, sees.fitted, block.function, own, kind, sees.layout)
-        return cls(without_sizes(bound.model), heads, where)
+        return cls(without_sizes(bound.model), heads, where, dict(factors or {}))
 
     @property
     def texts(self) -> dict[str, tuple[str, ...]]:
@@ -95,7 +103,7 @@ class Trained:
     def infer(self, data: Any) -> Posterior:
         """The locals' factors on new data."""
         bound = data if isinstance(data, Bound) else bind(self.model, data)
-        kinds = families(bound)
+        kinds = families(bound, self.factors)
         return summarise(bound, kinds, self.tables(bound, kinds))
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -120,6 +128,7 @@ class Trained:
         function: str,
         where: Where,
         seed: int,
+        factors: Mapping[str, str],
     ) -> Trained:
         """The functions from what `arrays` kept."""
         name_of = function_named(function)
@@ -132,7 +141,7 @@ class Trained:
                 built.unit = where.tensor(arrays[f"function.{name}.unit"])
             p = where.tensor(arrays[f"function.{name}.parameters"])
             heads[name] = Head(tuple(own), values, built, p, name_of, layout)
-        return cls(model, heads, where)
+        return cls(model, heads, where, factors)
 
 
 def without_sizes(model: Model) -> Model:
@@ -163,7 +172,7 @@ def held_out(
         inputs are incomplete keep their free factors in both.
     """
     bound = data if isinstance(data, Bound) else bind(trained.model, data, require_data=True)
-    elbo = elbo_of(bound, trained.where)
+    elbo = elbo_of(bound, trained.where, factors=trained.factors)
     names = list(trained.heads)
     fixed = {n: t for n, t in tables.items() if n not in names}
     shapes = [elbo.families[n].shape for n in names]

@@ -48,8 +48,8 @@ def derived(expression):
         while (finer := rule.finer()) is not None:
             rule = finer
         nodes, weights = rule.nodes(WHERE)
-        for (symbol, mean, variance), x in zip(integral.directions, nodes, strict=True):
-            env[symbol] = Program(mean)(env) + Program(variance)(env).sqrt() * x[:, None]
+        for d, x in zip(integral.directions, nodes, strict=True):
+            env[d.symbol] = Program(d.first)(env) + Program(d.second)(env).sqrt() * x[:, None]
         value = Program(integral.integrand)(env)
         env[integral.symbol] = torch.tensordot(weights, value, dims=1)
     return float(Program(expected)(env)), len(derivation.integrals)

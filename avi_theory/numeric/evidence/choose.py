@@ -41,7 +41,10 @@ def log_evidence(elbo: Elbo, fvi: Fit, *, seed: int) -> dict[str, Any]:
     Returns:
         ``value`` (None if unknown), ``method`` (then the reason), ``standard_error``.
     """
-    if not all(f.gaussian or f.discrete for f in elbo.families.values()):
+    if any(f.kind == "Point" for f in elbo.families.values()):
+        reason = "with point factors the objective bounds log p(x, θ) at the point, not log p(x)"
+        return Evidence.unknown(reason).to_dict()
+    if not all(f.real or f.discrete for f in elbo.families.values()):
         return Evidence.unknown("no estimator for simplex latents yet").to_dict()
     for method in METHODS if fvi.exists else WITHOUT_FVI:
         found = method(elbo, fvi, seed)

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import torch
 
+from avi_theory.numeric import laws
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.evidence.answer import Evidence
 from avi_theory.numeric.evidence.marginal import summed
@@ -51,6 +52,13 @@ def _weights(elbo: Elbo, fvi: Fit, count: int, generator: torch.Generator) -> np
             continue
         assert factors.mean is not None and factors.log_sd is not None
         shape = (count, *factors.mean.shape)
+        if factors.alpha is not None and factors.beta is not None:
+            uniform = torch.rand(shape, generator=generator, dtype=torch.float64)
+            uniform = uniform.to(elbo.where.device, elbo.where.dtype)
+            pair = factors.alpha.detach(), factors.beta.detach()
+            values[name], _, level = laws.proposed(factors.law, *pair, uniform)
+            log_q = log_q + level.reshape(count, -1).sum(1)
+            continue
         x = torch.randn(shape, generator=generator, dtype=torch.float64)
         x = x.to(elbo.where.device, elbo.where.dtype)
         values[name] = factors.mean.detach() + factors.log_sd.detach().exp() * x

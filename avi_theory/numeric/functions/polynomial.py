@@ -16,11 +16,6 @@ from avi_theory.numeric.lowering import Where
 MAX_MONOMIALS = 5000
 
 
-def _mean_width(family: Family) -> int:
-    """How many of a factor's parameters are its location: one mean, or all logits."""
-    return 1 if family.gaussian else family.width
-
-
 class Polynomial:
     """The mean a polynomial of total degree ≤ D with all monomials; one shared scale.
 
@@ -51,7 +46,7 @@ class Polynomial:
         raw = self._monomials(values)
         self._map = _orthonormal(raw)
         self.features = where.tensor(raw @ self._map)
-        self._wide = _mean_width(family)
+        self._wide = family.location
         self._rest = family.width - self._wide
         self.size = family.dim * (self.features.shape[1] * self._wide + self._rest)
 

@@ -31,9 +31,10 @@ from avi_theory.numeric.lowering.values import (
     Gather,
     Values,
     Where,
+    elementary,
     log_symbol,
     mean_symbol,
-    variance_symbol,
+    moment_symbols,
 )
 from avi_theory.spec import terms
 from avi_theory.spec.grounding import Ground, GroundFactor, Slot
@@ -66,13 +67,13 @@ def _slopes(families: Mapping[str, Family], where: Where) -> list[ExpectedFactor
     found = []
     for f in families.values():
         u = Symbol("_u", real=True)
-        if not f.gaussian or log_slope(f, u) == 0:
+        if not f.real or f.kind == "Point" or log_slope(f, u) == 0:
             continue
         place = Place(u, f.name, np.arange(f.points), None, int(f.vector))
         e = log_slope(f, u)
         if f.vector:
             e = terms.total(e)
-        plain = replace(f, kind="Normal")
+        plain = replace(f, chart="identity")
         part = _assemble(f"entropy of {f.name}", e, [place], [], f.points, {u: plain}, (), where)
         found.append(replace(part, quadratic=False, concave=False))
     return found
@@ -176,7 +177,7 @@ def _assemble(
 ) -> ExpectedFactor:
     renamed, places = signed(places)
     e = substituted(expression, families, renamed)
-    latents = {p.symbol: _latent(p) for p in places if p.positions is not None}
+    latents = {p.symbol: _latent(p, families) for p in places if p.positions is not None}
     for s, family in families.items():
         if family.kind == "Dirichlet":
             latents |= _simplex(latents[s])
@@ -187,9 +188,7 @@ def _assemble(
     ranks = {p.symbol: p.rank for p in places if p.values is not None}
     for p in places:
         if p.positions is not None:
-            logs = log_symbol(p.symbol)
-            own = (p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol))
-            ranks |= dict.fromkeys((*own, logs, mean_symbol(logs)), p.rank)
+            ranks |= dict.fromkeys((p.symbol, *moment_symbols(p.symbol)), p.rank)
     derivation = Expectation(latents, span=_span(values, ranks))
     derived = simplify(derivation.derive(e))
     expected = derivation.of(derived)
@@ -200,7 +199,7 @@ def _assemble(
             f"{text} uses a point of a simplex in a way that has no closed-form mean, which is "
             "not measured. Its entries and their logarithms may enter linearly."
         )
-    random = {x for v in latents.values() for x in _symbols(v)}
+    random = {x for v in latents.values() for x in v.symbols}
     random |= {i.symbol for i in derivation.integrals.values()}
     constant, varying = _split(expected, random, bool(weights))
     integrals = tuple(
@@ -254,8 +253,8 @@ def _known_sums(sums: Sequence[SumPart]) -> Environment:
     return found
 
 
-def _latent(p: Place) -> Latent:
-    """An elementary Gaussian; coordinates of short vectors are roots of their own."""
+def _latent(p: Place, families: Mapping[Symbol, Family]) -> Latent:
+    """An elementary latent; coordinates of short vectors are roots of their own."""
     assert p.positions is not None
     separate = p.rank == 1
     if p.positions.ndim > 1:
@@ -263,9 +262,7 @@ def _latent(p: Place) -> Latent:
         separate = separate and len(np.unique(row)) == len(row)
     width = 64 if p.rank else 1
     roots = frozenset((p.symbol, k) for k in range(width))
-    return Latent(
-        p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol), roots, separate=separate
-    )
+    return elementary(p.symbol, families[p.symbol].law, roots, separate)
 
 
 def _simplex(point: Latent) -> dict[Symbol, Latent]:
@@ -275,10 +272,6 @@ def _simplex(point: Latent) -> dict[Symbol, Latent]:
         s: Latent(s, mean_symbol(s), sympy.nan, point.roots, gaussian=False)
         for s in (point.symbol, logs)
     }
-
-
-def _symbols(latent: Latent) -> set[Symbol]:
-    return set(latent.mean.free_symbols) | set(latent.variance.free_symbols)
 
 
 def _split(e: Expr, random: set[Symbol], keep: bool) -> tuple[Expr, Expr]:

@@ -6,6 +6,7 @@ Instances that share their latents and known numbers share one integral: ``softp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,8 @@ import torch
 from sympy import Symbol
 from torch import Tensor
 
+from avi_theory.numeric import laws
+from avi_theory.numeric.laws import Law
 from avi_theory.numeric.lowering.heads import Program
 from avi_theory.numeric.lowering.latents import Integral
 from avi_theory.numeric.lowering.places import Place, take
@@ -24,9 +27,26 @@ from avi_theory.numeric.lowering.values import (
     Marginals,
     Values,
     Where,
-    mean_symbol,
-    variance_symbol,
+    moment_symbols,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A `Direction` with programs for its parameters."""
+
+    symbol: Symbol
+    law: Law
+    first: Program
+    second: Program
+
+    def points(self, env: Environment, x: Tensor, w: Tensor, h: float) -> tuple[Tensor, Tensor]:
+        """Nodes and weights ``[Q, …]`` from a rule for a standard Gaussian and its spacing."""
+        first, second = torch.broadcast_tensors(self.first(env), self.second(env))
+        if self.law != "normal":
+            return laws.nodes(self.law, first, second, h)
+        shape = (-1, *[1] * first.dim())
+        return first + torch.sqrt(second) * x.reshape(shape), w.reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +57,7 @@ class Evaluated:
         symbol: that stands for its value.
         text: the integrand.
         integrand: in directions (quadrature) or latents (Monte Carlo).
-        directions: symbol, mean and variance of each direction; empty for Monte Carlo.
+        directions: each with its law and its two parameters; empty for Monte Carlo.
         values: of its own placeholders, distinct instances only; None to use the factor's.
         inverse: which distinct instance each instance is; None if all are.
         rule: of the quadrature; None for Monte Carlo.
@@ -49,7 +69,7 @@ class Evaluated:
     symbol: Symbol
     text: str
     integrand: Program
-    directions: tuple[tuple[Symbol, Program, Program], ...]
+    directions: tuple[Lowered, ...]
     values: Values | None
     inverse: Tensor | None
     rule: Rule | None
@@ -91,29 +111,51 @@ class Evaluated:
     def _quadrature(self, env: Environment) -> Tensor:
         assert self.nodes is not None
         nodes, weights = self.nodes
+        if any(d.law != "normal" for d in self.directions):
+            return self._product_rule(env)
         env = dict(env)
-        for (symbol, mean, variance), x in zip(self.directions, nodes, strict=True):
-            centre, spread = torch.broadcast_tensors(mean(env), variance(env))
+        for d, x in zip(self.directions, nodes, strict=True):
+            centre, spread = torch.broadcast_tensors(d.first(env), d.second(env))
             grid = x.reshape(-1, *([1] * centre.dim()))
-            env[symbol] = centre + torch.sqrt(spread) * grid
+            env[d.symbol] = centre + torch.sqrt(spread) * grid
         each = self.integrand(env)
         return torch.tensordot(weights, each, dims=1)
+
+    def _product_rule(self, env: Environment) -> Tensor:
+        """Each direction by a rule of its own law, whose weights depend on the instance."""
+        assert self.rule is not None
+        x, w = self.rule.one(self.where)
+        env, weights = dict(env), []
+        for k, d in enumerate(self.directions):
+            u, own = d.points(env, x, w, self.rule.spacing)
+            grid = [1] * len(self.directions)
+            grid[k] = len(u)
+            env[d.symbol] = u.reshape(*grid, *u.shape[1:])
+            lifts = [1] * (self.rank - max(d.first.rank, d.second.rank))
+            weights.append(own.reshape(*grid, *own.shape[1:], *lifts))
+        each = self.integrand(env)
+        return (math.prod(weights[1:], start=weights[0]) * each).sum(tuple(range(len(weights))))
 
     def _sampled(
         self, q: Marginals, noise: Mapping[str, Tensor], sums: Sequence[SumPart]
     ) -> Tensor:
         assert self.values is not None
-        samples = {}
+        samples, weights = {}, {}
         names = {name for name, _ in self.values.latent.values()}
         names |= {n for s in sums for n in s.names}
         for name in names:
-            factors = q[name]
-            assert factors.mean is not None and factors.log_sd is not None
-            samples[name] = factors.mean + torch.exp(factors.log_sd) * noise[name]
+            samples[name], weight = q[name].at(noise[name])
+            if weight is not None:
+                weights[name] = weight
         env = self.values.samples(samples, self.integrand.symbols)
         for s in sums:
             env |= s.samples(samples, self.integrand.symbols)
-        return self.integrand(env).mean(0)
+        each = self.integrand(env)
+        level = self.values.log_weight(weights, self.integrand.symbols)
+        if level is None:
+            return each.mean(0)
+        level = level.reshape(*level.shape, *[1] * self.rank)
+        return (torch.softmax(level, 0) * each).sum(0)
 
     def finer(self) -> Evaluated:
         """The same with half the spacing (itself at the finest, or if sampled)."""
@@ -133,16 +175,14 @@ def evaluated(
     where: Where,
 ) -> Evaluated:
     """Lower an integral and find the instances that share it."""
-    moments = [
-        (s, Program(mean, ranks), Program(variance, ranks))
-        for s, mean, variance in integral.directions
+    directions = [
+        Lowered(d.symbol, d.law, Program(d.first, ranks), Program(d.second, ranks))
+        for d in integral.directions
     ]
-    own = dict(ranks)
-    for s, mean, variance in moments:
-        own[s] = max(mean.rank, variance.rank)
+    own = {**ranks, **{d.symbol: max(d.first.rank, d.second.rank) for d in directions}}
     integrand = Program(integral.integrand, own)
     wanted = frozenset(
-        x for s, mean, variance in moments for x in (*mean.symbols, *variance.symbols)
+        x for d in directions for x in (*d.first.symbols, *d.second.symbols)
     ) | frozenset(integrand.symbols)
     values, inverse = None, None
     if integral.sampled:
@@ -158,13 +198,13 @@ def evaluated(
         found, weights = rule.nodes(where)
         nodes = (tuple(found), weights)
     return Evaluated(
-        integral.symbol, integral.text, integrand, tuple(moments), values, inverse,
+        integral.symbol, integral.text, integrand, tuple(directions), values, inverse,
         rule, nodes, where, wanted,
     )  # fmt: skip
 
 
 def _used(p: Place, wanted: frozenset[Symbol]) -> bool:
-    return bool({p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol)} & wanted)
+    return bool({p.symbol, *moment_symbols(p.symbol)} & wanted)
 
 
 def distinct(places: Sequence[Place], count: int) -> tuple[np.ndarray, np.ndarray]:

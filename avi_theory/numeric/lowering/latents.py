@@ -9,6 +9,8 @@ from typing import Any
 import sympy
 from sympy import Expr, Symbol
 
+from avi_theory.numeric.laws import Law
+
 Root = Any
 
 
@@ -24,6 +26,7 @@ class Latent:
             is ``nan`` where not even the second is.
         original: the expression in elementary latents, for Monte Carlo.
         separate: whether its coordinates are independent of each other.
+        law: of an elementary latent that is not Gaussian, with its parameters alpha and beta.
     """
 
     symbol: Symbol
@@ -33,6 +36,31 @@ class Latent:
     gaussian: bool = True
     original: Expr | None = None
     separate: bool = False
+    law: Law = "normal"
+    alpha: Expr = sympy.nan
+    beta: Expr = sympy.nan
+
+    @property
+    def symbols(self) -> set[Symbol]:
+        """The moment symbols that it is known by."""
+        known = (self.mean, self.variance, self.alpha, self.beta)
+        return set().union(*(e.free_symbols for e in known))
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One independent variable of an integral.
+
+    Attributes:
+        symbol: stands for it in the integrand.
+        law: what it is distributed like.
+        first, second: mean and variance of a Gaussian, alpha and beta of the other laws.
+    """
+
+    symbol: Symbol
+    law: Law
+    first: Expr
+    second: Expr
 
 
 @dataclass(frozen=True)
@@ -42,14 +70,13 @@ class Integral:
     Attributes:
         symbol: stands for its value.
         integrand: in direction symbols (quadrature) or elementary latents (Monte Carlo).
-        directions: (symbol, mean, variance) of each independent Gaussian direction; empty for
-            Monte Carlo.
+        directions: the independent variables; empty for Monte Carlo.
         text: the integrand in the statement's terms, for messages.
     """
 
     symbol: Symbol
     integrand: Expr
-    directions: tuple[tuple[Symbol, Expr, Expr], ...]
+    directions: tuple[Direction, ...]
     text: str = ""
 
     @property

@@ -1,6 +1,7 @@
-r"""Expectations of expressions in independent Gaussians, derived symbolically.
+r"""Expectations of expressions in independent latents, derived symbolically.
 
-.. math:: \mathbb{E}_q[e(u)],\qquad u_j \sim \mathcal N(m_j, v_j) \text{ independent}
+.. math:: \mathbb{E}_q[e(u)],\qquad u_j \sim \mathcal N(m_j, v_j), \text{ log-Gamma or logit-Beta,
+    independent}
 
 Exact before sampled: polynomials, exponentials of affine functions and their products have closed
 forms in the means and variances; a function of one or two independent affine combinations becomes
@@ -17,14 +18,17 @@ from dataclasses import dataclass, field
 import sympy
 from sympy import Expr, Symbol
 
+from avi_theory.numeric.lowering.expressions import elementwise_in, expanded
 from avi_theory.numeric.lowering.heads import mvn_trace
 from avi_theory.numeric.lowering.latents import (
+    Direction,
     Integral,
     Latent,
     Root,
     folded_mean,
     gaussian_moment,
 )
+from avi_theory.numeric.lowering.lawful import moment, parts
 from avi_theory.spec import terms
 
 MAX_DIRECTIONS = 2
@@ -97,7 +101,7 @@ class Expectation:
 
     def slopes(self, e: Expr, symbols: Iterable[Symbol]) -> list[Expr] | None:
         """∂e/∂u for each latent if e is affine in all of them, elementwise; else None."""
-        if not _elementwise_in(e, frozenset(self.latents)):
+        if not elementwise_in(e, frozenset(self.latents)):
             return None
         found = []
         for s in symbols:
@@ -139,12 +143,12 @@ class Expectation:
 
     def _group(self, e: Expr) -> Expr:
         """A function that is no sum, affine map or product of independent parts."""
-        closed = self._closed(e)
+        closed = self._closed(e) or self._lawful(e)
         if closed is not None:
             return closed
-        expanded = _expand(e)
-        if expanded.is_Add and len(expanded.args) <= MAX_TERMS:
-            return self.of(expanded)
+        sum_ = expanded(e)
+        if sum_.is_Add and len(sum_.args) <= MAX_TERMS:
+            return self.of(sum_)
         if isinstance(e, sympy.Abs):
             inner = self.affine(e.args[0])
             if inner is not None and inner.gaussian:
@@ -200,6 +204,17 @@ class Expectation:
             moments.append(gaussian_moment(mean, a.variance, power))
         return scale * sympy.Mul(*moments)
 
+    def _lawful(self, e: Expr) -> Expr | None:
+        """A product of functions of one latent each, some of them not Gaussian."""
+        if all(self.latents[s].law == "normal" for s in e.free_symbols & self.latents.keys()):
+            return None
+        found = parts(e, self.latents)
+        if found is None or not self._independent(found[1]):
+            return None
+        known, powers = found
+        moments = [moment(self.latents[s], p) for s, p in powers.items()]
+        return None if None in moments else known * sympy.Mul(*moments)
+
     def _aligned(self, base: Expr, tilt: Mapping[Symbol, Expr]) -> bool:
         """Whether base and tilt share latents by the same symbols, not by overlapping roots."""
         for s in base.free_symbols & self.latents.keys():
@@ -243,6 +258,10 @@ class Expectation:
         other = [a for a in e.args if a is not mapped]
         if any(self.random(a) for a in other):
             return e
+        if isinstance(e, terms.pick) and mapped in self.latents:
+            picked = self._picked(e, self.latents[mapped])
+            if picked is not None:
+                return picked
         inner = self.affine(mapped)
         if inner is None or not self._separate(mapped):
             return e
@@ -253,11 +272,31 @@ class Expectation:
             mean = e.func(inner.mean, *other)
             variance = e.func(inner.variance, *other)
         roots = inner.roots
-        if isinstance(e, terms.pick) and isinstance(mapped, Symbol) and e.args[1].is_number:
-            roots = frozenset(r for r in inner.roots if r[1] == int(e.args[1])) or roots
-        symbol = Symbol(f"_d{self.prefix}{len(self.latents)}", real=True)
-        self.latents[symbol] = Latent(symbol, mean, variance, roots, True, e)
-        return symbol
+        if isinstance(e, terms.pick) and isinstance(mapped, Symbol):
+            roots = _coordinate(inner.roots, e.args[1])
+        return self._named(Latent(self._fresh(), mean, variance, roots, True, e))
+
+    def _picked(self, e: Expr, whole: Latent) -> Symbol | None:
+        """One coordinate of a vector that is not Gaussian has the same law."""
+        k = e.args[1]
+        if whole.law == "normal" or not whole.separate:
+            return None
+        own = (terms.pick(x, k) for x in (whole.mean, whole.variance, whole.alpha, whole.beta))
+        mean, variance, alpha, beta = own
+        roots = _coordinate(whole.roots, k)
+        return self._named(
+            Latent(
+                self._fresh(), mean, variance, roots, False, e,
+                law=whole.law, alpha=alpha, beta=beta,
+            )
+        )  # fmt: skip
+
+    def _fresh(self) -> Symbol:
+        return Symbol(f"_d{self.prefix}{len(self.latents)}", real=True)
+
+    def _named(self, latent: Latent) -> Symbol:
+        self.latents[latent.symbol] = latent
+        return latent.symbol
 
     def _separate(self, e: Expr) -> bool:
         """Whether the coordinates of a vector expression are independent and Gaussian."""
@@ -277,7 +316,7 @@ class Expectation:
             part: Symbol(f"_a{self.prefix}{count}_{k}", real=True)
             for k, (part, _) in enumerate(directions)
         }
-        found = tuple((names[p], latent.mean, latent.variance) for p, latent in directions)
+        found = tuple(_direction(names[p], latent) for p, latent in directions)
         self.integrals[e] = Integral(symbol, self._abstract(e, names), found, str(e))
         return symbol
 
@@ -294,9 +333,12 @@ class Expectation:
             e = e.xreplace(derived)
 
     def _directions(self, e: Expr) -> list[tuple[Expr, Latent]] | None:
-        """Independent affine combinations through which alone e depends on the latents."""
+        """Independent affine combinations through which alone e depends on the latents.
+
+        A latent that is not Gaussian is a direction of its own.
+        """
         latents = frozenset(self.latents)
-        if not _elementwise_in(e, latents):
+        if not elementwise_in(e, latents):
             return None
         parts = list(dict.fromkeys(self._affine_parts(e)))
         singly = sorted(e.free_symbols & self.latents.keys(), key=str)
@@ -305,7 +347,8 @@ class Expectation:
             seen: set[Root] = set()
             for part in candidate:
                 latent = self.latents[part] if part in self.latents else self.affine(part)
-                if latent is None or not latent.gaussian or seen & latent.roots:
+                lawful = part in self.latents and latent is not None and latent.law != "normal"
+                if latent is None or not (latent.gaussian or lawful) or seen & latent.roots:
                     break
                 seen |= latent.roots
                 found.append((part, latent))
@@ -342,23 +385,12 @@ class Expectation:
         return e.func(*(self._abstract(a, names) for a in e.args))
 
 
-def _expand(e: Expr) -> Expr:
-    """Multiply out products and whole powers, and split kinks: max(a, b) = (a + b + |a − b|)/2."""
-    e = e.replace(terms.maximum, lambda a, b: (a + b + sympy.Abs(a - b)) / 2)
-    e = e.replace(terms.minimum, lambda a, b: (a + b - sympy.Abs(a - b)) / 2)
-    return sympy.expand(e, log=False, power_base=False, power_exp=False, func=False)
+def _coordinate(roots: frozenset[Root], k: Expr) -> frozenset[Root]:
+    """The roots of one coordinate, all of them where it is not a number."""
+    return (frozenset(r for r in roots if r[1] == int(k)) if k.is_number else roots) or roots
 
 
-def _elementwise_in(e: Expr, latents: frozenset[Symbol]) -> bool:
-    """Whether latents enter through elementwise operations only (no head mixes coordinates)."""
-    if not e.free_symbols & latents:
-        return True
-    if isinstance(e, Symbol):
-        return True
-    mixing = (
-        terms.total, terms.vector, terms.pick, terms.matvec, terms.logsumexp,
-        terms.mvn_log_density, mvn_trace,
-    )  # fmt: skip
-    if isinstance(e, (*mixing, sympy.core.function.AppliedUndef)):
-        return False
-    return all(_elementwise_in(a, latents) for a in e.args)
+def _direction(name: Symbol, latent: Latent) -> Direction:
+    if latent.law == "normal":
+        return Direction(name, "normal", latent.mean, latent.variance)
+    return Direction(name, latent.law, latent.alpha, latent.beta)

@@ -43,15 +43,25 @@ class Rule:
         half = self.spacing / 2
         return None if half < FINEST[self.directions] * 0.999 else Rule(self.directions, half)
 
-    def nodes(self, where: Where) -> tuple[list[Tensor], Tensor]:
-        """Nodes ``[Q]`` for each direction, and weights ``[Q]`` that add up to one."""
+    def one(self, where: Where) -> tuple[Tensor, Tensor]:
+        """Nodes and weights ``[Q]`` for a single direction."""
+        x = self._grid()
+        w = torch.exp(-0.5 * x * x)
+        return x.to(where.device, where.dtype), (w / w.sum()).to(where.device, where.dtype)
+
+    def _grid(self) -> Tensor:
         reach = REACH if self.directions == 1 else 7.2
         count = round(reach / self.spacing)
-        x = torch.arange(-count, count + 1, dtype=torch.float64) * self.spacing
+        return torch.arange(-count, count + 1, dtype=torch.float64) * self.spacing
+
+    def nodes(self, where: Where) -> tuple[list[Tensor], Tensor]:
+        """Nodes ``[Q]`` for each direction, and weights ``[Q]`` that add up to one."""
+        if self.directions == 1:
+            one, weight = self.one(where)
+            return [one], weight
+        x = self._grid()
         w = torch.exp(-0.5 * x * x)
         w = w / w.sum()
-        if self.directions == 1:
-            return [x.to(where.device, where.dtype)], w.to(where.device, where.dtype)
         a, b = torch.meshgrid(x, x, indexing="ij")
         weight = (w[:, None] * w[None, :]).ravel()
         keep = weight > 1e-18

@@ -15,20 +15,20 @@ from avi_theory.spec import terms
 
 
 def transform(family: Family, u: Expr) -> Expr:
-    """The latent as a function of its Gaussian: u, exp(u), or low + (high − low) sigmoid(u)."""
-    if family.kind == "LogNormal":
+    """The latent as a function of u: itself, exp(u), or low + (high − low) sigmoid(u)."""
+    if family.chart == "exp":
         return sympy.exp(u)
-    if family.kind == "LogitNormal":
+    if family.chart == "logistic":
         width = sympy.Rational(family.high) - sympy.Rational(family.low)
         return sympy.Rational(family.low) + width * terms.sigmoid(u)
     return u
 
 
 def log_slope(family: Family, u: Expr) -> Expr:
-    """log dz/du of the transform, what it adds to the Gaussian's entropy."""
-    if family.kind == "LogNormal":
+    """log dz/du of the transform, what it adds to the entropy of u."""
+    if family.chart == "exp":
         return u
-    if family.kind == "LogitNormal":
+    if family.chart == "logistic":
         width = sympy.Rational(family.high) - sympy.Rational(family.low)
         return sympy.log(width) - terms.softplus(u) - terms.softplus(-u)
     return sympy.Integer(0)
@@ -87,14 +87,35 @@ def _positive(e: Expr) -> bool:
 def substituted(
     e: Expr, latents: Mapping[Symbol, Family], renamed: Mapping[Symbol, Symbol]
 ) -> Expr:
-    """The expression in Gaussian latents and signed known symbols, logarithms split."""
+    """The expression in u and signed known symbols, logarithms split.
+
+    One coordinate of a transformed vector is the transform of that coordinate.
+    """
     e = e.xreplace(dict(renamed))
     for s, f in latents.items():
         if f.kind == "Dirichlet":
             e = in_logarithms(e, s)
-    curved = ("LogNormal", "LogitNormal")
-    mapped = {s: transform(f, s) for s, f in latents.items() if f.kind in curved}
-    return simplify(e.subs(mapped) if mapped else e)
+    curved = {s: f for s, f in latents.items() if f.chart != "identity"}
+    if not curved:
+        return simplify(e)
+    coordinates = {
+        a: transform(curved[a.args[0]], a) for a in e.atoms(terms.pick) if a.args[0] in curved
+    }
+    names = {a: sympy.Dummy(positive=True) for a in coordinates}
+    mapped = e.xreplace(names).subs({s: transform(f, s) for s, f in curved.items()})
+    inside = mapped.xreplace({names[a]: z for a, z in coordinates.items()})
+    return simplify(inside.replace(terms.where_positive, _supported))
+
+
+def _supported(condition: Expr, value: Expr) -> Expr:
+    """A support that the transform's values lie in by construction is no condition."""
+    level, rest = sympy.expand(condition).as_independent(terms.sigmoid, as_Add=True)
+    share = -rest / level if level != 0 else sympy.S.NaN
+    if isinstance(share, terms.sigmoid) and level.is_positive:
+        return value
+    if level == 0 and all(_positive(a) for a in sympy.Mul.make_args(rest)):
+        return value
+    return terms.where_positive(condition, value)
 
 
 def in_logarithms(e: Expr, s: Symbol) -> Expr:

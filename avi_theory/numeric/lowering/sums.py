@@ -22,7 +22,9 @@ from avi_theory.numeric.lowering.values import (
     Marginals,
     Values,
     Where,
+    elementary,
     mean_symbol,
+    moment_symbols,
     variance_symbol,
 )
 from avi_theory.spec.grounding import GroundSum
@@ -113,13 +115,12 @@ def sum_part(
     renamed, places = signed(places)
     e = substituted(s.expression, kinds, renamed)
     latents = {
-        p.symbol: Latent(
-            p.symbol, mean_symbol(p.symbol), variance_symbol(p.symbol),
-            frozenset({(p.symbol, 0)}), separate=p.rank == 1,
+        p.symbol: elementary(
+            p.symbol, families[p.name].law, frozenset({(p.symbol, 0)}), p.rank == 1
         )
         for p in places
         if p.positions is not None
-    }  # fmt: skip
+    }
     derivation = Expectation(latents, prefix="s")
     e = derivation.derive(e)
     mean = derivation.of(e)
@@ -137,7 +138,7 @@ def sum_part(
         )
     ranks = {p.symbol: p.rank for p in places}
     for p in places:
-        ranks |= {mean_symbol(p.symbol): p.rank, variance_symbol(p.symbol): p.rank}
+        ranks |= dict.fromkeys(moment_symbols(p.symbol), p.rank)
     latent = None
     if latents:
         latent = Latent(

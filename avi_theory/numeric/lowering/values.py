@@ -10,7 +10,9 @@ import torch
 from sympy import Symbol
 from torch import Tensor
 
-from avi_theory.numeric.families import Factors
+from avi_theory.numeric.factors import Factors
+from avi_theory.numeric.laws import Law
+from avi_theory.numeric.lowering.latents import Latent, Root
 from avi_theory.numeric.lowering.places import Place
 
 Marginals = Mapping[str, Factors]
@@ -41,6 +43,34 @@ def mean_symbol(s: Symbol) -> Symbol:
 def variance_symbol(s: Symbol) -> Symbol:
     """The symbol of Var u."""
     return Symbol(f"{s.name}_v", positive=True)
+
+
+def alpha_symbol(s: Symbol) -> Symbol:
+    """The symbol of the first parameter of a log-Gamma or logit-Beta u."""
+    return Symbol(f"{s.name}_a", positive=True)
+
+
+def beta_symbol(s: Symbol) -> Symbol:
+    """The symbol of its second parameter."""
+    return Symbol(f"{s.name}_b", positive=True)
+
+
+def moment_symbols(s: Symbol) -> tuple[Symbol, ...]:
+    """All symbols by which an expectation may know a latent."""
+    logs = log_symbol(s)
+    own = (mean_symbol(s), variance_symbol(s), alpha_symbol(s), beta_symbol(s))
+    return (*own, logs, mean_symbol(logs))
+
+
+def elementary(s: Symbol, law: Law, roots: frozenset[Root], separate: bool) -> Latent:
+    """A latent known by its own moment symbols."""
+    mean, variance = mean_symbol(s), variance_symbol(s)
+    if law == "normal":
+        return Latent(s, mean, variance, roots, separate=separate)
+    return Latent(
+        s, mean, variance, roots, False, separate=separate,
+        law=law, alpha=alpha_symbol(s), beta=beta_symbol(s),
+    )  # fmt: skip
 
 
 def log_symbol(s: Symbol) -> Symbol:
@@ -108,7 +138,21 @@ class Values:
             assert factors.log_sd is not None
             if variance_symbol(s) in wanted:
                 env[variance_symbol(s)] = torch.exp(2 * gather(factors.log_sd))
+            if factors.alpha is not None and factors.beta is not None:
+                env[alpha_symbol(s)] = gather(factors.alpha)
+                env[beta_symbol(s)] = gather(factors.beta)
         return env
+
+    def log_weight(self, weights: Mapping[str, Tensor], wanted: Iterable[Symbol]) -> Tensor | None:
+        """Σ of the log weights ``[S, P]`` of the latents that an integrand holds, per instance."""
+        found: Tensor | None = None
+        held = set(wanted)
+        for s, (name, gather) in self.latent.items():
+            if s in held and name in weights:
+                each = gather(weights[name], 1)
+                each = each.sum(tuple(range(2, each.dim()))) if each.dim() > 2 else each
+                found = each if found is None else found + each
+        return found
 
     def samples(self, values: Mapping[str, Tensor], wanted: Iterable[Symbol]) -> Environment:
         """Known values, and latents from tables ``[S, P]`` of values before the transform.

@@ -1,10 +1,11 @@
-r"""Coordinate ascent on discrete factors: exact updates, groups of independent points at a time.
+r"""Coordinate ascent: exact updates of discrete factors, groups of independent points at a time.
 
 .. math:: q(z_n = k) \propto \exp \mathbb E_{q(z_{-n})}[\log p(z_n = k, z_{-n}, \dots)]
 
 E_q[log p] is linear in the probabilities of each point, so the exponent is its derivative in them.
 Points that share no statement are updated together; those that do, in turn, so that no update can
-lower the ELBO.  Continuous factors follow by Newton's method in between.
+lower the ELBO.  Gamma, Beta and Dirichlet factors have natural-gradient updates, exact where the
+model is conjugate; other continuous factors follow by Newton's method in between.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from scipy import sparse
 from torch import Tensor
 
 from avi_theory.numeric.elbo import Elbo
-from avi_theory.numeric.families import Factors
+from avi_theory.numeric.factors import Factors
+from avi_theory.numeric.solve.conjugate import conjugate, natural_updates
 from avi_theory.numeric.solve.newton import newton
 from avi_theory.numeric.solve.problem import Options, Problem
 
@@ -68,10 +70,11 @@ def coordinate_ascent(
 ) -> Tables:
     """Sweep until the ELBO gains less than `tolerance` nats: a start for Newton's method."""
     current = {k: v.detach().clone() for k, v in tables.items()}
-    groups = colours(elbo)
-    continuous = [n for n, f in elbo.families.items() if not f.discrete]
+    groups = colours(elbo) if any(f.discrete for f in elbo.families.values()) else []
+    continuous = [n for n, f in elbo.families.items() if not f.discrete and not conjugate(f)]
     before = -np.inf
     for _ in range(sweeps):
+        current = natural_updates(elbo, current)
         if continuous:
             current = _follow(elbo, current, continuous)
         for group in groups:
