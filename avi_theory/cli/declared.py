@@ -32,7 +32,9 @@ def declared(name: str, sets: Sequence[str] | None, sizes: Sequence[str] | None)
     return model.with_values(**values) if values else model
 
 
-def pairs(option: str, words: Sequence[str] | None) -> list[tuple[str, str]]:
+def pairs(
+    option: str, words: Sequence[str] | None, example: str = "N=100"
+) -> list[tuple[str, str]]:
     """``NAME=VALUE`` taken apart, each name once.
 
     Example:
@@ -44,7 +46,7 @@ def pairs(option: str, words: Sequence[str] | None) -> list[tuple[str, str]]:
         name, sign, value = word.partition("=")
         name, value = name.strip(), value.strip()
         if not sign or not name.isidentifier() or not value:
-            raise InputError(f"{option} {word}: expected NAME=VALUE, as in {option} N=100.")
+            raise InputError(f"{option} {word}: expected NAME=VALUE, as in {option} {example}.")
         if name in found:
             raise InputError(f"{option} names {name} twice. Give it once.")
         found[name] = value

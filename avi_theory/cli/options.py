@@ -18,6 +18,10 @@ Sets = Annotated[
 Sizes = Annotated[
     list[str] | None, Option("--size", metavar="N=1000", help="The size of an index. Repeatable.")
 ]
+Factors = Annotated[
+    list[str] | None,
+    Option("--factor", metavar="NAME=KIND", help="The factor of a latent, as z=gamma. Repeatable."),
+]
 Data = Annotated[Path | None, Option("--data", metavar="FILE", help="Data: CSV, Parquet or NPZ.")]
 Seed = Annotated[int, Option("--seed", min=0, help="Of everything random.")]
 Device = Annotated[str, Option("--device", help="cpu, cuda, cuda:1.")]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from avi_theory.errors import InputError
 from avi_theory.results.report import Report
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import at_commas
 from avi_theory.spec.model import Model
+from avi_theory.spec.variational import fits, named_family, unlike_default
 from avi_theory.spec.windows import ordered, widest
 
 Inputs = str | Sequence[str] | None
@@ -26,7 +27,7 @@ DEFAULT_NETWORK = "mlp:32x32"
 DEFAULT_OF_A_SET, DEFAULT_OF_A_SERIES = "set:32", "recurrent:16"
 """For a local that needs its whole unit: blind to the order inside it, or along it."""
 MEASURED_AS_THEY_ARE = {"Normal", "Categorical", "Bernoulli"}
-"""Families of optimal factors that F-VI fits with the same family."""
+"""Families of optimal factors whose natural parameters are affine in the measured ones."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Choice:
         remark: why this choice, where the verdict alone did not make it, and what a window means.
         sufficient: whether the verdict says that this class of these inputs holds the optimum.
         default: whether the window is this package's own choice, and narrows to fit a short series.
+        factors: of the latents whose factor is not the one that goes with their support.
     """
 
     inputs: tuple[str, ...] | None
@@ -48,6 +50,7 @@ class Choice:
     remark: str = ""
     sufficient: bool = False
     default: bool = False
+    factors: Mapping[str, str] = field(default_factory=dict)
 
     def within(self, bound: Bound) -> Choice:
         """The same, a default window no wider than the series."""
@@ -57,16 +60,21 @@ class Choice:
 
 
 def choose(
-    model: Model, report: Report, inputs: Inputs, window: int | None, function: str | None
+    model: Model,
+    report: Report,
+    inputs: Inputs,
+    window: int | None,
+    function: str | None,
+    factors: Mapping[str, str] | None = None,
 ) -> Choice:
-    """The user's inputs and function, completed by the verdict's.
+    """The user's inputs, function and factors, completed by the verdict's.
 
     Without a choice of inputs a closing model gets its own sufficient inputs; one that does not
     close gets a window of one neighbour on each side, since whole arrays are no usable input, or
     the own observations where no index has an order.
 
     Raises:
-        InputError: both inputs and a window.
+        InputError: both inputs and a window, or a factor that a latent cannot have.
     """
     if inputs is not None and window is not None:
         raise InputError("--inputs and --window exclude each other. Give one of them.")
@@ -91,7 +99,9 @@ def choose(
     closed = report.closes in {"own", "inputs"} and is_closed_class(optimal)
     sufficient = closed and needed <= set(listed or ()) and function in {None, optimal}
     remarks = [r for r in (remark, _unordered(model, window)) if r]
-    return Choice(listed, window, function or optimal, "; ".join(remarks), sufficient, default)
+    kinds = factors_of(model, report, factors)
+    remark = "; ".join(remarks)
+    return Choice(listed, window, function or optimal, remark, sufficient, default, kinds)
 
 
 def _unordered(model: Model, window: int | None) -> str:
@@ -103,6 +113,24 @@ def _unordered(model: Model, window: int | None) -> str:
         f"the points of {', '.join(names)} have no neighbours in this model, so that a window of "
         "any width is their own observations (--inputs adds others)"
     )
+
+
+def factors_of(
+    model: Model, report: Report, factors: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The user's factors; for other locals, the family of the optimal factor where it is known.
+
+    Only those that differ from the factor that goes with the latent's support.
+    """
+    named = {
+        name: named_family(local.optimal_factor.family)
+        for name, local in report.locals.items()
+        if local.optimal_factor is not None
+    }
+    default = {
+        name: kind for name, kind in named.items() if kind is not None and fits(model, name, kind)
+    }
+    return unlike_default(model, {**default, **(factors or {})})
 
 
 def _listed(inputs: Inputs) -> tuple[str, ...] | None:
@@ -128,9 +156,10 @@ def _default_function(model: Model, report: Report) -> str:
 
     The class speaks of observations at given covariates, and of the natural parameters: with a
     covariate, or a set of observations whose size varies, among the inputs only a general function
-    will do, and so it is for a family that F-VI replaces (LogNormal for Gamma).  Log-linear means
-    affine logits of a discrete factor.  A function that needs its whole unit knows its position
-    inside it: no polynomial of the observations does, networks over units do.
+    will do, and so it is for a family whose measured parameters are others (the logarithms of mean
+    and shape of a Gamma factor).  Log-linear means affine logits of a discrete factor.  A function
+    that needs its whole unit knows its position inside it: no polynomial of the observations does,
+    networks over units do.
     """
     inputs = [i for local in report.locals.values() for i in local.inputs]
     if report.closes == "component":

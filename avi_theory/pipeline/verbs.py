@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from avi_theory.results.measurement import Measurement
 
 Progress = Callable[[str, int, float, float], None]
+Factors = Mapping[str, str] | None
 
 
 def check(model: Model, *, witness: bool = True) -> Report:
@@ -43,18 +44,20 @@ def predict(
     inputs: Inputs = None,
     function: str = "any",
     sharing: str = "shared",
+    factors: Factors = None,
 ) -> Prediction:
     """The amortization gap by theory, in nats, where mathematics gives it.
 
     See `avi_theory.theory.predict`.  Defaults: the dataset regime where there are data, else the
-    population; the inputs of the verdict; all functions; one shared function.
+    population; the inputs of the verdict; all functions; one shared function; the factors that
+    `measure` uses.
 
     Raises:
         InputError: an unknown regime, function or input, or a window wider than the series.
         DataError: data that do not fit the model.
     """
     report = check(model, witness=False)
-    choice = choose(model, report, inputs, window, function)
+    choice = choose(model, report, inputs, window, function, factors)
     bound = bound_to_predict(model, data, regime)
     choice = choice.within(bound)
     return predict_bound(bound, report, choice, regime=regime, function=function, sharing=sharing)
@@ -80,6 +83,7 @@ def predict_bound(
         function=function,
         sharing=sharing,
         verdict=report.to_dict(),
+        factors=choice.factors,
     )
     extra = (choice.remark,) if choice.remark else ()
     return replace(found, assumptions=(*found.assumptions, *extra))
@@ -97,6 +101,7 @@ def measure(
     device: str = "cpu",
     dtype: str = "float64",
     checkpoint: str | Path | None = None,
+    factors: Factors = None,
     progress: Progress | None = None,
 ) -> Measurement:
     """Fit factorized and amortized inference on one objective, with certificates.
@@ -116,6 +121,10 @@ def measure(
         device: cpu or cuda.
         dtype: float64 or float32.
         checkpoint: a folder from which the same call goes on after an interruption.
+        factors: the kinds of factors of some latents, ``{"z": "gamma"}``: normal, full (a vector's
+            Normal with all covariances), lognormal, gamma, inversegamma, logitnormal, beta,
+            dirichlet, categorical, or point (a global without spread).  The others have the family
+            of the optimal factor where `check` names it, else the one that goes with their support.
         progress: called with (run, iteration, ELBO, gradient norm).
 
     Raises:
@@ -125,7 +134,7 @@ def measure(
         ResourceError: not enough memory.
     """
     report = check(model, witness=False)
-    choice = choose(model, report, inputs, window, function)
+    choice = choose(model, report, inputs, window, function, factors)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     choice = choice.within(bound)
     return _measure(
@@ -149,6 +158,7 @@ def _measure(
             function=choice.function,
             inputs=choice.inputs,
             window=choice.window,
+            factors=choice.factors,
             holdout=held,
             **settings,
         )
@@ -166,6 +176,7 @@ def compare(
     device: str = "cpu",
     dtype: str = "float64",
     checkpoint: str | Path | None = None,
+    factors: Factors = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Check, predict and measure one model on one data set, and set them side by side.
@@ -180,7 +191,7 @@ def compare(
     from avi_theory.comparison import compare as set_side_by_side
 
     report = check(model, witness=False)
-    choice = choose(model, report, inputs, window, function)
+    choice = choose(model, report, inputs, window, function, factors)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     choice = choice.within(bound)
     of_inputs = predict_bound(bound, report, choice, regime="dataset", function="any")

@@ -9,8 +9,9 @@ from avi_theory.errors import InputError
 from avi_theory.results.prediction import Prediction
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.inputs import for_locals
+from avi_theory.spec.variational import unlike_default
 from avi_theory.spec.windows import window as window_inputs
-from avi_theory.theory.closed_forms import CLOSED_FORMS
+from avi_theory.theory.closed_forms import ANY_FACTORS, CLOSED_FORMS
 from avi_theory.theory.discrete import Optimum
 from avi_theory.theory.functions import FunctionClass, unknown
 from avi_theory.theory.gaussian import Posterior
@@ -32,6 +33,7 @@ def predict(
     function: str = "any",
     sharing: str = "shared",
     verdict: Mapping[str, Any] | Verdict | None = None,
+    factors: Mapping[str, str] | None = None,
 ) -> Prediction:
     r"""The amortization gap by theory, in nats.
 
@@ -46,17 +48,19 @@ def predict(
         function: any, constant, affine or polynomial:D.
         sharing: shared, or per-position.
         verdict: of the structural check: the JSON form of its report, or a `Verdict`.
+        factors: the kinds of factors of some latents (``{"z": "gamma"}``).  Numbers are for the
+            factors that go with each support; with others only what holds for any family remains.
 
     Returns:
         The gap with its kind: exact, upper, lower, or none with the reason in `assumptions`.
 
     Raises:
-        InputError: an unknown option or input, a window wider than the series, an improper
+        InputError: an unknown option, input or factor, a window wider than the series, an improper
             posterior (names the offending variable).
     """
     question = ask(
         bound, regime=regime, inputs=inputs, window=window, function=function, sharing=sharing,
-        verdict=verdict,
+        verdict=verdict, factors=factors,
     )  # fmt: skip
     approximation = _approximation_gap(question)
     answer = _answer(question)
@@ -89,6 +93,7 @@ def ask(
     function: str,
     sharing: str,
     verdict: Mapping[str, Any] | Verdict | None,
+    factors: Mapping[str, str] | None = None,
 ) -> Question:
     """Validate the options and make them one question.
 
@@ -120,12 +125,14 @@ def ask(
         named = window_inputs(bound, 0)
     return Question(
         bound, chosen, named, FunctionClass.parse(function),
-        sharing == "per-position", known,
+        sharing == "per-position", known, unlike_default(bound.model, factors),
     )  # fmt: skip
 
 
 def _approximation_gap(question: Question) -> float | None:
     """log evidence − ELBO(F-VI), nats, where it is exact."""
+    if question.factors:
+        return None
     if isinstance(question.posterior, Posterior):
         return question.posterior.approximation_gap
     return question.discrete.approximation_gap if isinstance(question.discrete, Optimum) else None
@@ -135,7 +142,8 @@ def _answer(question: Question) -> Answer:
     """The first closed form that accepts; else none, with every form's reason."""
     reasons = []
     for form in CLOSED_FORMS:
-        reason = form.accepts(question)
+        other = "" if isinstance(form, ANY_FACTORS) else question.other_factors
+        reason = other or form.accepts(question)
         if not reason:
             return form.apply(question)
         reasons.append((form, reason))

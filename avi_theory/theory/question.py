@@ -66,6 +66,7 @@ class Question:
         function: the class of functions.
         per_position: whether each position has its own function.
         verdict: of the structural check, or None.
+        factors: of the latents whose factor is not the one that goes with their support.
     """
 
     bound: Bound
@@ -74,6 +75,15 @@ class Question:
     function: FunctionClass
     per_position: bool
     verdict: Verdict | None = None
+    factors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def other_factors(self) -> str:
+        """Why no number for Normal and LogNormal factors answers the question; empty if one may."""
+        if not self.factors:
+            return ""
+        chosen = ", ".join(f"{name} has a {kind} factor" for name, kind in self.factors.items())
+        return f"{chosen}, and this closed form is one for Normal and LogNormal factors"
 
     @cached_property
     def resolved(self) -> dict[str, tuple[Input, ...]]:

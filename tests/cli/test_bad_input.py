@@ -232,3 +232,12 @@ def test_interruption_is_130_and_no_traceback():
             process.kill()
     assert process.returncode == 130, err
     assert out == "" and "interrupted" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("verb", ["predict", "measure", "compare"])
+@pytest.mark.parametrize(
+    ("factor", "culprit"),
+    [("w", "z=gamma"), ("w=gama", "gamma"), ("v=gamma", "no latent"), ("w=beta", "positive")],
+)
+def test_factors_that_cannot_be(refused, verb, factor, culprit):
+    assert culprit in refused(verb, "newcomb", "--factor", factor)

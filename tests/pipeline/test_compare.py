@@ -109,4 +109,4 @@ def test_choices_follow_the_verdict():
     assert "no bounded inputs" in chosen("random_walk").remark
     assert chosen("mixture").function == "affine"
     assert chosen("coagulation").function == "mlp:32x32"  # the sd depends on the group's size
-    assert chosen("newcomb").function == "mlp:32x32"  # a Gamma kernel, a LogNormal factor
+    assert chosen("newcomb").function == "mlp:32x32"  # natural parameters, not log mean and shape

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from avi_theory.cli import options
 from avi_theory.cli.answer import Answer
-from avi_theory.cli.declared import declared
+from avi_theory.cli.declared import declared, pairs
 from avi_theory.cli.files import file_ready, folder_ready
 from avi_theory.cli.progress import resumable, working
 
@@ -19,6 +19,7 @@ def measure(
     data: options.Data = None,
     seed: options.Seed = 0,
     device: options.Device = "cpu",
+    factors: options.Factors = None,
     holdout: options.Holdout = None,
     checkpoint: options.Checkpoint = None,
     out: options.Out = None,
@@ -27,6 +28,7 @@ def measure(
 ) -> Answer:
     """Fit factorized and amortized inference on the same objective."""
     question = declared(model, sets, sizes)
+    chosen = dict(pairs("--factor", factors, "z=gamma"))
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import measure as fit
 
@@ -39,6 +41,7 @@ def measure(
             function=function,
             seed=seed,
             device=device,
+            factors=chosen,
             holdout=holdout,
             checkpoint=checkpoint,
             progress=progress,

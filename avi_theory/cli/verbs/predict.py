@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from avi_theory.cli import options
 from avi_theory.cli.answer import Answer
-from avi_theory.cli.declared import declared
+from avi_theory.cli.declared import declared, pairs
 from avi_theory.cli.files import folder_ready
 
 
@@ -15,6 +15,7 @@ def predict(
     inputs: options.Inputs = None,
     function: options.Function = "any",
     sharing: options.Sharing = "shared",
+    factors: options.Factors = None,
     sets: options.Sets = None,
     sizes: options.Sizes = None,
     data: options.Data = None,
@@ -34,6 +35,7 @@ def predict(
         inputs=inputs,
         function=function or "any",
         sharing=sharing,
+        factors=dict(pairs("--factor", factors, "z=gamma")),
     )
     if folder:
         from avi_theory.cli.artifacts import keep

@@ -27,5 +27,8 @@ CLOSED_FORMS: tuple[ClosedForm, ...] = (
     DrawnFunctions(),
 )
 """The first that accepts a question answers it."""
+ANY_FACTORS = (Separable, EverythingSeen, Interpolation)
+"""Those whose argument holds for any family of factors; the others know Normal, LogNormal and
+Categorical ones."""
 
-__all__ = ["CLOSED_FORMS", "ClosedForm"]
+__all__ = ["ANY_FACTORS", "CLOSED_FORMS", "ClosedForm"]
