@@ -221,6 +221,13 @@ def newcomb() -> Table:
     return ["x"], [(int(x),) for x in times.split()]
 
 
+def pumps() -> Table:
+    """Failures of ten pumps and their operating times (Gaver & O'Muircheartaigh 1987, table 3)."""
+    failures = [5, 1, 5, 14, 3, 19, 1, 1, 4, 22]
+    hours = [94.3, 15.7, 62.9, 126, 5.24, 31.4, 1.05, 1.05, 2.1, 10.5]
+    return ["t", "x"], zip(hours, failures, strict=True)
+
+
 def inflation() -> Table:
     """Quarterly US inflation from the second quarter of 1959 on; statsmodels' copy."""
     from statsmodels.datasets import macrodata
@@ -233,7 +240,7 @@ FILES: dict[str, Callable[[], Table]] = {
     for f in (
         eight_schools, local_level, linear, saw, mixture, logistic_groups, poisson_exposure,
         stochastic_volatility, rats, coagulation, item_response, strikes, coal_mining, lattice,
-        gaussian_process, co2, copper, varieties, recessions, newcomb, inflation,
+        gaussian_process, co2, copper, varieties, recessions, newcomb, inflation, pumps,
     )
 }  # fmt: skip
 

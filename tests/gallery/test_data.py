@@ -174,6 +174,13 @@ def test_newcomb_moments():
     assert x.std(ddof=1) == pytest.approx(10.8, abs=0.06)
 
 
+def test_pump_totals():
+    """75 failures; the crude rates span 0.053 to 2.1 a thousand hours, as published."""
+    t, x = _column("pumps", "t"), _column("pumps", "x")
+    assert (len(x), x.sum()) == (10, 75)
+    np.testing.assert_allclose((x / t)[[0, -1]], [0.053, 2.095], atol=1e-3)
+
+
 def test_carbon_dioxide_equals_statsmodels_copy():
     from statsmodels.datasets import co2
 
