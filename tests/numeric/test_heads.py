@@ -75,9 +75,13 @@ def test_elementwise_heads_have_sympys_values_and_gradients(head, points):
     ids=str,
 )
 def test_constants_are_folded_and_arithmetic_is_sympys(expression, points):
-    tensors = {s: torch.tensor(v) for s, v in points.items()}
+    tensors = {s: torch.tensor(v, requires_grad=True) for s, v in points.items()}
     value = Program(expression)(tensors).expand(6)
-    np.testing.assert_allclose(value, numbers(expression, points), rtol=1e-12)
+    np.testing.assert_allclose(value.detach(), numbers(expression, points), rtol=1e-12)
+    for s in sorted(expression.free_symbols & tensors.keys(), key=str):
+        (slope,) = torch.autograd.grad(value.sum(), tensors[s], retain_graph=True)
+        wanted = numbers(sympy.diff(expression, s) + 0 * s, points)
+        np.testing.assert_allclose(slope, np.broadcast_to(wanted, 6), rtol=1e-11, atol=1e-12)
 
 
 def test_vectors_and_scalars_broadcast_by_rank_not_by_accident():
@@ -121,63 +125,3 @@ def test_matrix_times_vector_and_written_vectors():
 def test_an_unknown_head_is_named():
     with pytest.raises(InputError, match=r"zeta.*torch meaning"):
         Program(sympy.zeta(x))
-
-
-def _numpy(expression, env):
-    """A ground expression in numpy, by lambdify."""
-    function = sympy.lambdify(sorted(env), expression, [terms.numpy_functions(), "numpy"])
-    return np.asarray(function(*(env[k] for k in sorted(env))))
-
-
-def _placed(slots, natural, count):
-    """The value behind every placeholder; a category picks its entry."""
-    env = {}
-    for s in slots:
-        value = s.values if s.values is not None else natural[s.name][s.positions]
-        for chooser in s.selectors:
-            value = np.moveaxis(np.asarray(value), 1, -1)
-            at = np.asarray(env[str(chooser)]).astype(int)
-            value = np.broadcast_to(value, (count, *value.shape[1:]))
-            value = np.take_along_axis(value, at.reshape(-1, *[1] * (value.ndim - 1)), -1)[..., 0]
-        env[str(s.symbol)] = value
-    return env
-
-
-def _by_numpy(factor, natural):
-    """A ground factor's log density, summed over its instances."""
-    env = _placed(factor.slots, natural, factor.count)
-    for g in factor.sums:
-        inner = _numpy(g.expression, _placed(g.slots, natural, len(g.segments)))
-        inner = np.broadcast_to(inner, g.segments.shape)
-        env[str(g.symbol)] = np.bincount(g.segments, inner, factor.count)
-    if factor.kernel is not None:
-        k = factor.kernel
-        env[str(k.symbol)] = _numpy(k.expression, _placed(k.slots, natural, 1))
-    value = _numpy(factor.expression, env)
-    return float(np.broadcast_to(value, (factor.count, *value.shape[1:])).sum())
-
-
-def test_every_gallery_density_is_lowered_to_its_own_value(measurable, bound_of, elbo_at):
-    """The lowered log joint at a point equals lambdify's numpy value of each ground factor."""
-    from avi_theory.spec.grounding import ground
-
-    bound = bound_of(measurable, most=50)
-    elbo = elbo_at(bound)
-    g = np.random.default_rng(2)
-    hidden, categories, natural = {}, {}, {}
-    for name, f in elbo.families.items():
-        if f.discrete:
-            drawn = g.integers(0, f.categories, f.points)
-            categories[name], natural[name] = torch.as_tensor(drawn[None]), drawn
-        elif not f.gaussian:
-            natural[name] = g.dirichlet(np.ones(f.dim), f.points)
-            hidden[name] = torch.as_tensor(natural[name][None])
-        else:
-            u = 0.3 * g.normal(size=(f.points, f.dim) if f.vector else f.points)
-            hidden[name] = torch.as_tensor(u[None])
-            natural[name] = np.exp(u) if f.kind == "LogNormal" else u
-    found = sum(
-        float(f.log_density(hidden, categories)) for f in elbo.factors if "entropy" not in f.text
-    )
-    wanted = sum(_by_numpy(factor, natural) for factor in ground(bound).factors)
-    assert found == pytest.approx(wanted, rel=1e-10)

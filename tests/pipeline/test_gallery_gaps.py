@@ -43,9 +43,9 @@ def fitted(model, function):
     """The prediction for a function class on the data, and the fits of both families."""
     report = check(model, witness=False)
     bound, _ = fitted_and_held(model, None, report, None, 0)
-    choice = choose(model, report, None, None, function)
+    choice = choose(model, report, None, None, function).within(bound)
     found = predict_bound(bound, report, choice, regime="dataset", function=function)
-    return found, _measure(bound, choice, None, 0, "cpu", "float64", None)
+    return found, _measure(bound, choice, None, report.unit)
 
 
 def hold_together(found, run):
