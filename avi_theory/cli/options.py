@@ -63,3 +63,7 @@ Function = Annotated[
 Sharing = Annotated[
     str, Option("--sharing", help="shared: one function; per-position: one for each position.")
 ]
+Refine = Annotated[
+    int,
+    Option("--refine", metavar="K", help="Then K steps of F-VI's solver; the gap after each."),
+]

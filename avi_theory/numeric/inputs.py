@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from avi_theory.errors import InputError
 from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.tokens import masked
 from avi_theory.spec.bound import Bound
@@ -64,17 +63,12 @@ def look(bound: Bound, local: Variable, texts: Sequence[str], view: View) -> Sig
     """What a function that takes this view of the inputs sees.
 
     Raises:
-        InputError: an input that the model does not have, or no point at which all are there.
+        InputError: an input that the model does not have.
     """
     if view == "masked":
         rows, layout = masked(bound, local, texts)
         return Sight(tuple(dict.fromkeys(texts)), rows, np.ones(len(rows), bool), layout)
     sees = seen(bound, local, texts)
-    if not sees.complete.any():
-        raise InputError(
-            f"No {local} has all of its inputs {', '.join(sees.texts)}: cells are missing. "
-            "Give fewer inputs, or a function with masks: set:32, recurrent:16 or attention:16."
-        )
     rows = sees.pooled if view == "pooled" else sees.values
     return Sight(sees.texts, rows, sees.complete, Layout())
 

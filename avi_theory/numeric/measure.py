@@ -25,6 +25,7 @@ from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.parameters import Amortized, Parametrisation, amortized, free
 from avi_theory.numeric.posterior import summarise
+from avi_theory.numeric.semi import checked, gaps_after
 from avi_theory.numeric.solve import Options, Status
 from avi_theory.numeric.train import problem_of
 from avi_theory.numeric.trained import Trained, held_out
@@ -62,6 +63,7 @@ def measure(
     tolerance: float = 1e-9,
     iterations: int = 200,
     evidence: bool = True,
+    refine: int = 0,
     holdout: Any = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -92,6 +94,7 @@ def measure(
         tolerance: on the gradient norm.
         iterations: of Newton's method.
         evidence: whether to compute log p(x) where that is cheap.
+        refine: after so many steps of F-VI's solver from A-VI's solution the gap is told, too.
         holdout: held-out data, for the generalization gap.
         checkpoint: a folder for the state of the runs, from which the same call goes on after an
             interruption, to bitwise the same answer on a CPU.
@@ -106,6 +109,7 @@ def measure(
         DataError: data that do not fit the model.
     """
     where = Where(device_named(device), dtype_named(dtype))
+    checked(refine)
     if model.networks:
         raise InputError(
             f"{model.name} has the network {next(iter(model.networks))!r}, whose weights this "
@@ -136,7 +140,9 @@ def measure(
         fvi, elbo = _never_below(elbo, fvi, avi, options)
     elbos = _fresh(elbo, fvi, avi, seed)
     trained = None
+    refined: tuple[float, ...] = ()
     if avi is not None and parameters is not None and avi.exists:
+        refined = gaps_after(elbo, avi.tables, fvi.tables, refine) if refine else ()
         kind = function or DEFAULT
         trained = Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
     return Measurement(
@@ -144,7 +150,10 @@ def measure(
         fvi=Solution(**_fields(elbo, fvi, elbos.fvi, elbos.fvi_error, free(elbo.families))),
         avi=None
         if avi is None or parameters is None or chosen is None
-        else _amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
+        else replace(
+            _amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
+            refined=refined,
+        ),
         latents=bound.latents,
         standard_error=elbos.gap_error,
         methods=elbo.methods,

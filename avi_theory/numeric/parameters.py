@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avi_theory.errors import InputError
 from avi_theory.numeric import laws
 from avi_theory.numeric.families import Family, natural
 from avi_theory.numeric.functions import function_named
@@ -274,6 +275,11 @@ def amortized(
             blocks[variable] = Free(f)
             continue
         sees = name.look(bound, declared, inputs.get(variable, ()))
+        if f.points and not sees.complete.any():
+            raise InputError(
+                f"No {declared} has all of its inputs {', '.join(sees.texts)}: cells are missing. "
+                "Give fewer inputs, or a function with masks: set:32, recurrent:16, attention:16."
+            )
         built = name.build(f, sees.fitted, sees.layout, where, seed)
         blocks[variable] = Amortized(f, built, sees, where)
     return Parametrisation(families, blocks)

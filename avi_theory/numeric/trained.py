@@ -17,7 +17,8 @@ from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.parameters import Amortized, Parametrisation
 from avi_theory.numeric.posterior import summarise
-from avi_theory.numeric.solve import Options, Problem, newton
+from avi_theory.numeric.semi import checked, climb
+from avi_theory.numeric.solve import Options
 from avi_theory.results.measurement import Posterior
 from avi_theory.spec.bound import Bound, bind
 from avi_theory.spec.model import Model
@@ -49,12 +50,14 @@ class Trained:
     Attributes:
         model: with its values, without the sizes of the data it was fitted on.
         heads: by local variable.
+        globals: tables of the factors that A-VI fitted beside them.
         where: device and dtype.
         factors: the kinds of factors that were chosen.
     """
 
     model: Model
     heads: Mapping[str, Head]
+    globals: Mapping[str, Tensor]
     where: Where
     factors: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,13 +73,15 @@ class Trained:
     ) -> Trained:
         """The functions inside a fitted parametrisation."""
         kind = function_named(function)
-        heads = {}
+        heads, shared = {}, {}
         for name, block in parameters.blocks.items():
-            if isinstance(block, Amortized):
+            if not isinstance(block, Amortized):
+                shared[name] = block.table(parameters.part(p, name)).detach()
+            else:
                 own = parameters.part(p, name)[: block.function.size].detach()
                 sees = block.inputs
                 heads[name] = Head(sees.texts, sees.fitted, block.function, own, kind, sees.layout)
-        return cls(without_sizes(bound.model), heads, where, dict(factors or {}))
+        return cls(without_sizes(bound.model), heads, shared, where, dict(factors or {}))
 
     @property
     def texts(self) -> dict[str, tuple[str, ...]]:
@@ -100,15 +105,22 @@ class Trained:
             found[name] = table.index_copy(0, inner, rows)
         return found
 
-    def infer(self, data: Any) -> Posterior:
-        """The locals' factors on new data."""
-        bound = data if isinstance(data, Bound) else bind(self.model, data)
+    def infer(self, data: Any, refine: int = 0) -> Posterior:
+        """The locals' factors on new data, after so many steps of F-VI's solver on them."""
+        bound = data if isinstance(data, Bound) else bind(
+            self.model, data, require_data=bool(refine)
+        )  # fmt: skip
         kinds = families(bound, self.factors)
-        return summarise(bound, kinds, self.tables(bound, kinds))
+        tables = self.tables(bound, kinds)
+        if checked(refine):
+            elbo = elbo_of(bound, self.where, factors=self.factors)
+            start = {**self.globals, **{n: torch.nan_to_num(t) for n, t in tables.items()}}
+            tables, _ = climb(elbo, start, list(tables), Options(iterations=refine))
+        return summarise(bound, kinds, tables)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What must be saved to build the functions again."""
-        found = {}
+        found = {f"shared.{name}": t.cpu().numpy() for name, t in self.globals.items()}
         for name, head in self.heads.items():
             found[f"function.{name}.parameters"] = head.parameters.cpu().numpy()
             found[f"function.{name}.inputs"] = head.values
@@ -141,7 +153,11 @@ class Trained:
                 built.unit = where.tensor(arrays[f"function.{name}.unit"])
             p = where.tensor(arrays[f"function.{name}.parameters"])
             heads[name] = Head(tuple(own), values, built, p, name_of, layout)
-        return cls(model, heads, where, factors)
+        shared = {
+            k.removeprefix("shared."): where.tensor(v)
+            for k, v in arrays.items() if k.startswith("shared.")
+        }  # fmt: skip
+        return cls(model, heads, shared, where, factors)
 
 
 def without_sizes(model: Model) -> Model:
@@ -173,20 +189,9 @@ def held_out(
     """
     bound = data if isinstance(data, Bound) else bind(trained.model, data, require_data=True)
     elbo = elbo_of(bound, trained.where, factors=trained.factors)
-    names = list(trained.heads)
-    fixed = {n: t for n, t in tables.items() if n not in names}
-    shapes = [elbo.families[n].shape for n in names]
-    sizes = [int(np.prod(s)) for s in shapes]
-
-    def split(p: Tensor) -> dict[str, Tensor]:
-        parts = torch.split(p, sizes)
-        return {n: x.reshape(s) for n, x, s in zip(names, parts, shapes, strict=True)}
-
     amortized = trained.tables(bound, elbo.families)
-    start = torch.cat([torch.nan_to_num(amortized[n], nan=0.0).reshape(-1) for n in names])
-    problem = Problem(lambda p: -elbo({**fixed, **split(p)}), torch.ones_like)
-    run = newton(problem, start, options)
-    free = split(run.parameters)
+    start = {**tables, **{n: torch.nan_to_num(t) for n, t in amortized.items()}}
+    free, run = climb(elbo, start, list(amortized), options)
     filled = {n: torch.where(torch.isnan(t), free[n], t) for n, t in amortized.items()}
-    gap = float(elbo({**fixed, **free}) - elbo({**fixed, **filled}))
+    gap = float(elbo({**start, **free}) - elbo({**start, **filled}))
     return {"gap": gap, "latents": bound.latents, "status": run.status.name}

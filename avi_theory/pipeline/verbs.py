@@ -100,6 +100,7 @@ def measure(
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
+    refine: int = 0,
     checkpoint: str | Path | None = None,
     factors: Factors = None,
     progress: Progress | None = None,
@@ -120,6 +121,7 @@ def measure(
         seed: of simulation, starts, networks and Monte Carlo.
         device: cpu or cuda.
         dtype: float64 or float32.
+        refine: steps of F-VI's solver from A-VI's solution, the gap after each (`avi.refined`).
         checkpoint: a folder from which the same call goes on after an interruption.
         factors: the kinds of factors of some latents, ``{"z": "gamma"}``: normal, full (a vector's
             Normal with all covariances), lognormal, gamma, inversegamma, logitnormal, beta,
@@ -138,7 +140,7 @@ def measure(
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     choice = choice.within(bound)
     return _measure(
-        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype,
+        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype, refine=refine,
         checkpoint=checkpoint, progress=progress,
     )  # fmt: skip
 
@@ -175,6 +177,7 @@ def compare(
     seed: int = 0,
     device: str = "cpu",
     dtype: str = "float64",
+    refine: int = 0,
     checkpoint: str | Path | None = None,
     factors: Factors = None,
     progress: Progress | None = None,
@@ -198,7 +201,7 @@ def compare(
     of_class = _of_class(bound, report, choice, of_inputs)
     population = predict_bound(bound, report, choice, regime="population", function="any")
     measurement = _measure(
-        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype,
+        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype, refine=refine,
         checkpoint=checkpoint, progress=progress,
     )  # fmt: skip
     return set_side_by_side(report, Predictions(of_class, of_inputs, population), measurement)

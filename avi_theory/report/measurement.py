@@ -27,4 +27,7 @@ def blocks(result: Measurement) -> list[Block]:
     for name, run in (("F-VI", result.fvi), ("A-VI", result.avi)):
         if run is not None and run.message and run.status != "converged":
             shown.append(prose(f"{name}: {run.message}"))
+    if result.avi is not None and result.avi.refined:
+        steps = ", ".join(nats(gap) for gap in result.avi.refined)
+        shown.append(prose(f"gap after 0, 1, … steps of F-VI's solver from there: {steps} nats"))
     return [*shown, provenance(found)]

@@ -61,12 +61,15 @@ class AmortizedSolution(Solution):
         function: the class, e.g. ``affine``.
         inputs: all inputs; inputs_by_local: those of each local variable.
         edges: points with incomplete inputs, which have factors of their own.
+        refined: the gap to F-VI before the first and after each step of F-VI's solver from this
+            solution, in nats; empty where no steps were asked for.
     """
 
     function: str = "none"
     inputs: tuple[str, ...] = ()
     inputs_by_local: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     edges: tuple[str, ...] = ()
+    refined: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +162,7 @@ class Measurement(Result):
     traces: Mapping[str, tuple[float, ...]] = field(default_factory=dict, repr=False)
     saved: Saved | None = field(default=None, repr=False)
     summary: Posterior | None = field(default=None, repr=False)
-    apply: Callable[[Any], Posterior] | None = field(default=None, repr=False)
+    apply: Callable[[Any, int], Posterior] | None = field(default=None, repr=False)
     truth: Callable[[], Posterior | None] | None = field(default=None, repr=False)
 
     @property
@@ -196,23 +199,25 @@ class Measurement(Result):
             )
         return found
 
-    def infer(self, data: Any) -> Posterior:
+    def infer(self, data: Any, *, refine: int = 0) -> Posterior:
         """The trained inference function applied to new data.
 
         Points whose inputs are incomplete get NaN: their factors were their own.
 
         Args:
             data: as for `measure`.
+            refine: steps of F-VI's solver on the locals from where the function points, the
+                globals held at A-VI's: semi-amortized inference.
 
         Raises:
-            InputError: no inference function was trained.
+            InputError: no inference function was trained, or a negative number of steps.
             DataError: data that do not fit the model.
         """
         if self.apply is None:
             raise InputError(
                 "No inference function was trained. Measure again with function= and inputs=."
             )
-        return self.apply(data)
+        return self.apply(data, refine)
 
     def save(self, path: str | Path) -> Path:
         """Write one safetensors file with a JSON header; complete or not at all.

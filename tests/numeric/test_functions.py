@@ -8,7 +8,6 @@ from avi_theory import InputError, Model
 from avi_theory.numeric import load_measurement, measure
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.functions import FUNCTIONS, function_named
-from avi_theory.numeric.inputs import look
 from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.nets import Dense, Modulated
@@ -270,6 +269,5 @@ def test_saving_and_loading_keep_the_function(kind, tmp_path):
 def test_inputs_that_no_point_has_are_named():
     data = series(2, 4)
     data["x"][:, 0] = np.nan
-    bound = bind(Model(SERIES), data)
     with pytest.raises(InputError, match="set:32"):
-        look(bound, bound.model.variables["z"], ["x[s,:]"], "values")
+        measure(Model(SERIES), data, inputs=["x[s,:]"], function="mlp:4")

@@ -21,6 +21,7 @@ def compare(
     device: options.Device = "cpu",
     factors: options.Factors = None,
     holdout: options.Holdout = None,
+    refine: options.Refine = 0,
     checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
@@ -44,6 +45,7 @@ def compare(
             device=device,
             factors=chosen,
             holdout=holdout,
+            refine=refine,
             checkpoint=checkpoint,
             progress=progress,
         )

@@ -21,6 +21,7 @@ def measure(
     device: options.Device = "cpu",
     factors: options.Factors = None,
     holdout: options.Holdout = None,
+    refine: options.Refine = 0,
     checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
@@ -43,6 +44,7 @@ def measure(
             device=device,
             factors=chosen,
             holdout=holdout,
+            refine=refine,
             checkpoint=checkpoint,
             progress=progress,
         )
