@@ -105,6 +105,15 @@ class Elbo:
                 noise[name] = both.to(self.where.device, self.where.dtype)
         return replace(self, noise=noise)
 
+    def without_moments(self, tables: Tables) -> bool:
+        """Whether a closed form is infinite at these factors: a moment that they do not have."""
+        q = self.marginals(tables)
+        with torch.no_grad():
+            return any(
+                f.method == "exact" and not bool(torch.isfinite(f.value(q, self.noise)))
+                for f in self.factors
+            )
+
     def culprit(self, tables: Tables) -> str | None:
         """The first statement whose expectation is not finite, or None."""
         q = self.marginals(tables)

@@ -25,6 +25,8 @@ ROUNDS = 4
 SMALL = 600
 FIRST_SHAPE = 1.4
 """Log shape of Gamma and Beta factors at the start: about 4, where E 1/z and E 1/z² exist."""
+NARROWER = 4
+"""How often a start is made so much narrower again, where a higher moment is needed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,10 @@ class Fit:
 
 
 def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
-    """Standard factors, jittered so that no symmetry of the model holds the solver at a saddle."""
+    """Standard factors, jittered so that no symmetry of the model holds the solver at a saddle.
+
+    Gamma and Beta factors are as narrow as the moments in the model's closed forms need.
+    """
     generator = torch.Generator().manual_seed(seed)
     found = {}
     for name, f in elbo.families.items():
@@ -69,6 +74,12 @@ def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
         if f.law != "normal":
             table[..., 1] += FIRST_SHAPE
         found[name] = table.to(elbo.where.device, elbo.where.dtype)
+    lawful = [name for name, f in elbo.families.items() if f.law != "normal"]
+    for _ in range(NARROWER if lawful else 0):
+        if not elbo.without_moments(found):
+            break
+        for name in lawful:
+            found[name][..., 1] += FIRST_SHAPE
     return found
 
 

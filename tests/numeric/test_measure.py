@@ -127,6 +127,33 @@ def test_a_pole_makes_the_elbo_not_exist():
     assert good.fvi.status == "converged"
 
 
+@pytest.mark.parametrize("scale", ["abs(cos(z[n]))", "abs(sin(z[n]))", "abs(z[n])", "z[n]**2"])
+def test_a_scale_that_vanishes_is_named(scale):
+    """E_q[1/cos² z] diverges for every Gaussian q: Margossian and Blei's model as printed."""
+    text = f"""
+    index n = 1:N
+    global theta ~ Flat()
+    local z[n] ~ Normal(0, 1)
+    observed x[n] ~ Normal(theta + z[n]*(1 + sin(z[n])), {scale})
+    """
+    found = measure(Model(text), {"x": np.array([0.3, -1.0, 2.0])})
+    assert found.fvi.status == "non_integrable" and found.fvi.elbo is None
+    for words in (f"Normal(theta + z[n]*(1 + sin(z[n])), {scale})", "is not finite", "pole"):
+        assert words in found.fvi.message
+
+
+def test_moments_that_a_factor_has_or_has_not():
+    """E 1/z⁴ of a Beta factor exists from shape 4 on; E exp(z) of no inverse Gamma factor."""
+    data = {"x": np.array([1.0, 2.0, 0.0])}
+    text = "index n = 1:N\nglobal v ~ {}\nobserved x[n] ~ {}"
+    has = Model(text.format("Beta(0.5, 1)", "Normal(0, v**2)"))
+    found = measure(has, data, factors={"v": "beta"})
+    assert found.fvi.status == "converged" and set(found.methods.values()) == {"exact"}
+    has_not = Model(text.format("InverseGamma(0.5, 1)", "Poisson(exp(v))"))
+    found = measure(has_not, data, factors={"v": "inversegamma"})
+    assert found.fvi.status == "non_integrable" and "Poisson(exp(v))" in found.fvi.message
+
+
 def test_an_improper_posterior_has_an_elbo_but_no_evidence():
     text = """
     index i = 1:N
