@@ -5,46 +5,48 @@ r"""Measure both variational solutions of a model on its data.
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from avi_theory.errors import DataError, DeviceError, InputError, nearest
+from avi_theory.errors import DataError, InputError
+from avi_theory.numeric.answers import (
+    Elbos,
+    amortized_solution,
+    fields,
+    provenance,
+    saved,
+    thinned,
+)
+from avi_theory.numeric.asked import (
+    DEFAULT,
+    Progress,
+    chosen_inputs,
+    device_named,
+    dtype_named,
+    reporting,
+)
 from avi_theory.numeric.certificate import unique
 from avi_theory.numeric.checkpoint import Checkpoint, identity
 from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import exact_marginals, log_evidence
 from avi_theory.numeric.fit import SMALL, Fit, fit, starting_tables
-from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.lowering import Where
-from avi_theory.numeric.parameters import Amortized, Parametrisation, amortized, free
+from avi_theory.numeric.parameters import Parametrisation, amortized, free
 from avi_theory.numeric.posterior import summarise
 from avi_theory.numeric.semi import checked, gaps_after
-from avi_theory.numeric.solve import Options, Status
+from avi_theory.numeric.solve import Options
 from avi_theory.numeric.train import problem_of
 from avi_theory.numeric.trained import Trained, held_out
-from avi_theory.results.measurement import (
-    AmortizedSolution,
-    Measurement,
-    Posterior,
-    Saved,
-    Solution,
-)
+from avi_theory.results.measurement import Measurement, Posterior, Solution
 from avi_theory.spec.bound import Bound, bind
-from avi_theory.spec.inputs import for_locals
 from avi_theory.spec.model import Model
-from avi_theory.spec.windows import window as window_inputs
 
-Progress = Callable[[str, int, float, float], None]
 FRESH = 8
-TRACE = 400
-DEFAULT = "mlp:32x32"
 
 
 def measure(
@@ -120,7 +122,7 @@ def measure(
         raise DataError(
             f"{model.name} has no data to be fitted to. Give data, or simulate them first."
         )
-    chosen = _inputs(bound, inputs, window, function)
+    chosen = chosen_inputs(bound, inputs, window, function)
     elbo = elbo_of(bound, where, samples=samples, seed=seed, factors=factors)
     settings = {"function": function, "inputs": chosen, "device": device, "dtype": dtype,
                 "seed": seed, "starts": starts, "samples": samples, "tolerance": tolerance,
@@ -129,13 +131,13 @@ def measure(
     if checkpoint is not None:
         memory = Checkpoint(checkpoint, identity(bound, settings), device=where.device)
     options = Options(tolerance, iterations, memory=memory)
-    fvi, elbo = _factorized(elbo, seed, starts, _reporting(options, progress, "F-VI"))
+    fvi, elbo = factorized(elbo, seed, starts, reporting(options, progress, "F-VI"))
     avi: Fit | None = None
     parameters: Parametrisation | None = None
     if chosen is not None and fvi.exists:
         kind = function or DEFAULT
         parameters = amortized(bound, elbo.families, chosen, kind, where, seed=seed)
-        bounded = replace(_reporting(options, progress, "A-VI"), bound=fvi.run.value)
+        bounded = replace(reporting(options, progress, "A-VI"), bound=fvi.run.value)
         avi, elbo = fit(elbo, parameters, [fvi.tables], bounded)
         fvi, elbo = _never_below(elbo, fvi, avi, options)
     elbos = _fresh(elbo, fvi, avi, seed)
@@ -147,11 +149,11 @@ def measure(
         trained = Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
     return Measurement(
         model=model.name,
-        fvi=Solution(**_fields(elbo, fvi, elbos.fvi, elbos.fvi_error, free(elbo.families))),
+        fvi=Solution(**fields(elbo, fvi, elbos.fvi, elbos.fvi_error, free(elbo.families))),
         avi=None
         if avi is None or parameters is None or chosen is None
         else replace(
-            _amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
+            amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
             refined=refined,
         ),
         latents=bound.latents,
@@ -163,12 +165,12 @@ def measure(
         holdout=None
         if holdout is None or trained is None
         else held_out(trained, holdout, fvi.tables, options),
-        provenance=_provenance(bound, where, seed),
+        provenance=provenance(bound.source, where, seed),
         traces={
-            "fvi": _thinned(fvi.run.trace),
-            **({"avi": _thinned(avi.run.trace)} if avi is not None else {}),
+            "fvi": thinned(fvi.run.trace),
+            **({"avi": thinned(avi.run.trace)} if avi is not None else {}),
         },
-        saved=_saved(bound, fvi, trained, function, seed, where, factors) if fvi.exists else None,
+        saved=saved(bound, fvi, trained, function, seed, where, factors) if fvi.exists else None,
         summary=summarise(bound, elbo.families, fvi.tables) if fvi.exists else None,
         apply=trained.infer if trained is not None else None,
         truth=lambda: _truth(bound, elbo, fvi),
@@ -180,71 +182,8 @@ def _truth(bound: Bound, elbo: Elbo, fvi: Fit) -> Posterior | None:
     return None if exact is None else summarise(bound, elbo.families, fvi.tables, exact)
 
 
-def device_named(name: str) -> torch.device:
-    """A device of this machine.
-
-    Raises:
-        DeviceError: it is not there, or no such kind exists.
-    """
-    try:
-        device = torch.device(name)
-    except RuntimeError as e:
-        raise DeviceError(f"The device {name!r} is unknown. Use cpu, or cuda where it is.") from e
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            "The device 'cuda' is not available: this machine has no CUDA device that PyTorch can "
-            "use. Use --device cpu, or install PyTorch's CUDA build on a machine with a GPU."
-        )
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"The device {name!r} does not exist: there are {torch.cuda.device_count()}. "
-            "Use a smaller number."
-        )
-    if device.type not in {"cpu", "cuda"}:
-        raise DeviceError(f"The device {name!r} is not supported. Use cpu or cuda.")
-    return device
-
-
-def dtype_named(name: str) -> torch.dtype:
-    """float64 or float32.
-
-    Raises:
-        InputError: another type.
-    """
-    types = {"float64": torch.float64, "float32": torch.float32}
-    if name not in types:
-        raise InputError(f"The dtype {name!r} is unknown. {nearest(name, types)} Use float64.")
-    return types[name]
-
-
-def _inputs(
-    bound: Bound,
-    inputs: Sequence[str] | Mapping[str, Sequence[str]] | None,
-    window: int | None,
-    function: str | None,
-) -> dict[str, tuple[str, ...]] | None:
-    if inputs is not None and window is not None:
-        raise InputError("Both inputs and a window were given. Give one of them.")
-    if function is not None and function_named(function).blind:
-        return for_locals(bound, [])
-    if window is not None:
-        return window_inputs(bound, window)
-    if inputs is not None:
-        return for_locals(bound, [inputs] if isinstance(inputs, str) else inputs)
-    if function is None:
-        return None
-    raise InputError(
-        f"The function {function!r} has no inputs. Give inputs=['x[n]', …] or window=K."
-    )
-
-
-def _reporting(options: Options, progress: Progress | None, run: str) -> Options:
-    if progress is None:
-        return options
-    return replace(options, progress=lambda k, elbo, norm: progress(run, k, elbo, norm))
-
-
-def _factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> tuple[Fit, Elbo]:
+def factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> tuple[Fit, Elbo]:
+    """F-VI from one start, or from several where optima may multiply."""
     parameters = free(elbo.families)
     if starts is None:
         starts = 1 if parameters.size > SMALL or unique(elbo, parameters) else 4
@@ -279,24 +218,13 @@ def _never_below(elbo: Elbo, fvi: Fit, avi: Fit, options: Options) -> tuple[Fit,
     ), elbo
 
 
-@dataclass(frozen=True)
-class _Elbos:
-    """ELBOs re-evaluated with fresh common noise, and their standard errors."""
-
-    fvi: float
-    avi: float
-    fvi_error: float = 0.0
-    avi_error: float = 0.0
-    gap_error: float = 0.0
-
-
-def _fresh(elbo: Elbo, fvi: Fit, avi: Fit | None, seed: int) -> _Elbos:
+def _fresh(elbo: Elbo, fvi: Fit, avi: Fit | None, seed: int) -> Elbos:
     if not elbo.sampled or not fvi.exists:
         if avi is None:
-            return _Elbos(fvi.elbo, float("nan"))
+            return Elbos(fvi.elbo, float("nan"))
         # A-VI's factors belong to F-VI's family, so F-VI is worth at least as much: what is left
         # between the two after the restart is the rounding of a sum.
-        return _Elbos(max(fvi.elbo, avi.elbo) if avi.exists else fvi.elbo, avi.elbo)
+        return Elbos(max(fvi.elbo, avi.elbo) if avi.exists else fvi.elbo, avi.elbo)
     pairs = []
     with torch.no_grad():
         for k in range(FRESH):
@@ -309,118 +237,4 @@ def _fresh(elbo: Elbo, fvi: Fit, avi: Fit | None, seed: int) -> _Elbos:
     mean, error = found.mean(0), found.std(0, ddof=1) / np.sqrt(FRESH)
     gap = (found[:, 0] - found[:, 1]).std(ddof=1) / np.sqrt(FRESH)
     gap_error = float(gap) if np.isfinite(gap) else 0.0
-    return _Elbos(float(mean[0]), float(mean[1]), float(error[0]), float(error[1]), gap_error)
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
-
-
-def _fields(
-    elbo: Elbo, found: Fit, value: float, error: float, parameters: Parametrisation
-) -> dict[str, Any]:
-    run = found.run
-    converged = run.status is Status.converged
-    return {
-        "elbo": _number(value) if found.exists else None,
-        "status": run.status.name,
-        "gradient_norm": _number(run.gradient_norm),
-        "iterations": run.iterations,
-        "seconds": found.seconds,
-        "message": " ".join(x for x in (run.why or run.status.message, found.note) if x),
-        "remaining": _number(run.remaining),
-        "certified": converged and unique(elbo, parameters),
-        "standard_error": _number(error) or 0.0,
-        "starts": found.starts,
-        "spread": found.spread,
-    }
-
-
-def _amortized_solution(
-    elbo: Elbo,
-    found: Fit,
-    elbos: _Elbos,
-    parameters: Parametrisation,
-    function: str,
-    inputs: Mapping[str, tuple[str, ...]],
-    bound: Bound,
-) -> AmortizedSolution:
-    edges = [
-        bound.tables[name].label(int(k))
-        for name, block in parameters.blocks.items()
-        if isinstance(block, Amortized)
-        for k in block.edge_points
-    ]
-    return AmortizedSolution(
-        **_fields(elbo, found, elbos.avi, elbos.avi_error, parameters),
-        function=function,
-        inputs=tuple(sorted({t for texts in inputs.values() for t in texts})),
-        inputs_by_local=dict(inputs),
-        edges=tuple(edges),
-    )
-
-
-def _thinned(trace: tuple[float, ...]) -> tuple[float, ...]:
-    """At most `TRACE` values, the first and the last kept."""
-    if len(trace) <= TRACE:
-        return trace
-    chosen = np.unique(np.linspace(0, len(trace) - 1, TRACE).round().astype(int))
-    return tuple(trace[k] for k in chosen)
-
-
-def _provenance(bound: Bound, where: Where, seed: int) -> dict[str, Any]:
-    import avi_theory
-
-    return {
-        "seed": seed,
-        "device": str(where.device),
-        "dtype": str(where.dtype).removeprefix("torch."),
-        "data": bound.source,
-        "versions": {
-            "avi_theory": avi_theory.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    }
-
-
-def _arrays(tables: Mapping[str, Tensor], prefix: str) -> dict[str, np.ndarray]:
-    return {f"{prefix}.{k}": v.detach().cpu().numpy() for k, v in tables.items()}
-
-
-def _saved(
-    bound: Bound,
-    fvi: Fit,
-    trained: Trained | None,
-    function: str | None,
-    seed: int,
-    where: Where,
-    factors: Mapping[str, str] | None,
-) -> Saved:
-    arrays = _arrays(fvi.tables, "fvi")
-    recipe: dict[str, Any] = {
-        "text": bound.model.text,
-        "name": bound.model.name,
-        "values": {k: np.asarray(v).tolist() for k, v in bound.model.values.items()},
-        "sizes": dict(bound.sizes),
-        "dtype": str(where.dtype).removeprefix("torch."),
-        "seed": seed,
-        "factors": dict(factors or {}),
-    }
-    if trained is not None:
-        arrays |= trained.arrays()
-        recipe["function"] = function or DEFAULT
-        recipe["inputs"] = {k: list(v) for k, v in trained.texts.items()}
-    for g in bound.model.givens.values():
-        if g.axes and g.value is None and g.name in bound.known:
-            arrays[f"known.{g.name}"] = by_shape(bound, g.name)
-    return Saved(arrays, recipe)
-
-
-def by_shape(bound: Bound, name: str) -> np.ndarray:
-    """A covariate's values over its index box, as data by shape are given."""
-    table = bound.tables[name]
-    box = np.full(table.box.shape, np.nan)
-    box[tuple((table.points - np.asarray(table.low, np.int64)).T)] = bound.known[name]
-    return box
+    return Elbos(float(mean[0]), float(mean[1]), float(error[0]), float(error[1]), gap_error)

@@ -11,9 +11,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from avi_theory.errors import InputError
+from avi_theory.numeric.asked import device_named, dtype_named
 from avi_theory.numeric.families import families
 from avi_theory.numeric.lowering import Where
-from avi_theory.numeric.measure import device_named, dtype_named
 from avi_theory.numeric.posterior import summarise
 from avi_theory.numeric.trained import Trained, without_sizes
 from avi_theory.results.measurement import (
