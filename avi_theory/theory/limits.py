@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from sympy import Symbol
@@ -16,27 +17,35 @@ from avi_theory.spec.windows import running_letter
 from avi_theory.theory.design import clean, variance_cost
 from avi_theory.theory.features import Columns, columns
 from avi_theory.theory.forms import NotQuadratic
-from avi_theory.theory.gaussian import Joint, joint
+from avi_theory.theory.gaussian import Joint, Posterior, joint
 from avi_theory.theory.moments import Draws, Improper, draws_at
 from avi_theory.theory.question import Question
-from avi_theory.theory.spectral import Filter, NoLimit, Stencil, limit
+from avi_theory.theory.spectral import Filter, Level, NoLimit, Stencil, limit
 
 SIZES = (48, 192)
 """Sizes at which the interior is looked at; the second where a window does not fit the first."""
 SAME = 1e-9
 
 
-def population_limit(question: Question, theta: np.ndarray) -> tuple[float | None, tuple[str, ...]]:
-    """The population gap per latent as N → ∞, in nats, with remarks; None without a limit.
+def gap_limit(
+    question: Question, theta: np.ndarray, spread: np.ndarray | None = None
+) -> tuple[float | None, tuple[str, ...]]:
+    """The averaged gap per latent as N → ∞, in nats, with remarks; None without a limit.
 
-    With globals it is the limit of known θ: q(θ) concentrates, and what it moves is O(1) in total.
+    q(θ) concentrates, and what its width moves is O(1) in total.  So in the population θ is as
+    good as known to f; in reuse f meets data of many θ without being told.
+
+    Args:
+        question: in the population or reuse.
+        theta: θ at which data are drawn, or its prior mean.
+        spread: in reuse the covariance of θ's prior, else None.
     """
     size = growing_size(question.bound.model)
     if size is None:
         return None, ()
     for length in SIZES:
         try:
-            interior = Interior.of(question, size, length, theta)
+            interior = Interior.of(question, size, length, theta, spread)
             return interior.limit()
         except _DoesNotFit:
             continue
@@ -86,6 +95,7 @@ class Interior:
         question: whose inputs and functions are meant.
         draws: the distribution of the data at that size.
         bound: the model at that size.
+        spread: the covariance of θ between data sets; zeros in the population.
         step, component: of each coordinate of y = (z, x): its position along the growing index,
             and which of the series it belongs to.
         names: of the components' variables and coordinates, latents first.
@@ -93,13 +103,21 @@ class Interior:
 
     question: Question
     draws: Draws
+    spread: np.ndarray
     bound: Bound
     step: np.ndarray
     component: np.ndarray
     latents: int
 
     @classmethod
-    def of(cls, question: Question, size: str, length: int, theta: np.ndarray) -> Interior:
+    def of(
+        cls,
+        question: Question,
+        size: str,
+        length: int,
+        theta: np.ndarray,
+        spread: np.ndarray | None,
+    ) -> Interior:
         """Bind the model at a size and sort its coordinates into series."""
         model = question.bound.model
         at = model.replace(values={**model.values, **_other_sizes(question, size), size: length})
@@ -108,7 +126,8 @@ class Interior:
         draws = draws_at(found, theta)
         step, component = _series(found, size)
         latents = len(np.unique(component[: draws.locals]))
-        return cls(question, draws, bound, step, component, latents)
+        between = np.zeros((len(theta),) * 2) if spread is None else spread
+        return cls(question, draws, between, bound, step, component, latents)
 
     @property
     def middle(self) -> int:
@@ -121,7 +140,11 @@ class Interior:
         stencil = self.stencil()
         if stencil is None or self._sees_everything():
             return None, ()
-        per_step, _ = limit(stencil, self.filters())
+        filters, gains = self.columns()
+        if stencil.unit_root is not None and np.any(self.spread):
+            raise NoLimit("the latents wander like a random walk, and θ varies between data sets")
+        level = self.level(stencil, gains) if stencil.unit_root is None else None
+        per_step, _ = limit(stencil, filters, level)
         scales = self._scales()
         remarks = []
         rate = stencil.decay()
@@ -149,11 +172,52 @@ class Interior:
         same = all(np.allclose(near[0], m, rtol=1e-6, atol=1e-6) for m in near[1:])
         return found if same else None
 
-    @property
+    @cached_property
     def _pull(self) -> np.ndarray:
-        """The linear term of y = (z, x) at the given θ."""
+        """What moves the mean of y = (z, x): at the given θ, and by each unit of θ; a row each."""
         joint_, g = self.draws.joint, self.draws.globals
-        return np.asarray(joint_.linear[g:] - joint_.precision[g:, :g] @ self.draws.theta_mean)
+        across = joint_.precision[g:, :g]
+        at = joint_.linear[g:] - across @ self.draws.theta_mean
+        return np.concatenate([at[:, None], -across.toarray()], 1)
+
+    @cached_property
+    def _means(self) -> np.ndarray:
+        """The mean of a step of y far from the ends, and √V-multiples of θ's effects on it."""
+        size = self.draws.globals
+        values, vectors = np.linalg.eigh(self.spread) if size else (np.zeros(0), np.zeros((0, 0)))
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        still = sum(self._row_blocks(self.middle).values())
+        pull = self._pull[self._at(self.middle)]
+        moved = np.concatenate([pull[:, :1], pull[:, 1:] @ root], 1)
+        return np.linalg.solve(np.asarray(still), moved)
+
+    def level(self, stencil: Stencil, gains: np.ndarray) -> Level | None:
+        """What is constant along a data set; a shift of q(θ) makes up for what it can.
+
+        Raises:
+            NoLimit: θ differs between data sets that do not tell it.
+        """
+        d = self.latents
+        weight = np.asarray(sum(b[:d, :d] for b in stencil.blocks.values()))
+        if self.draws.globals:
+            post = self.draws.joint.posterior
+            across = post.zt.toarray()[self._at(self.middle)[:d]]
+            own = self._longer.tt - post.tt
+            told = own - across.T @ np.linalg.solve(weight, across)
+            if np.linalg.eigvalsh(told)[0] < SAME * np.abs(own).max():
+                if np.any(self.spread):
+                    raise NoLimit("not all of θ is told by the data, however long")
+                return None
+            weight = weight - across @ np.linalg.solve(own, across.T)
+        return Level(weight, gains, self._means[:d])
+
+    @cached_property
+    def _longer(self) -> Posterior:
+        """The same model one step longer."""
+        model, size = self.bound.model, growing_size(self.bound.model)
+        assert size is not None
+        longer = {**model.values, size: self.bound.sizes[size] + 1}
+        return joint(bind(model.replace(values=longer))).posterior
 
     def _at(self, step: int) -> np.ndarray:
         """The coordinates of y at a position, in the order of components."""
@@ -196,14 +260,13 @@ class Interior:
             start += size
         raise IndexError(coordinate)
 
-    def filters(self) -> list[Filter]:
-        """The random inputs of the middle position as filters, one per coefficient."""
+    def columns(self) -> tuple[list[Filter], np.ndarray]:
+        """The inputs of the middle position and the constant: filters, and gains of `level`."""
         shown = {
             v.name: columns(self.bound, v, self._resolved(v), self.draws.joint)
             for v in self.bound.model.locals
         }
-        gathered: dict[tuple[int, ...], dict[tuple[int, int, int], float]] = {}
-        functions = self._functions()
+        gathered = _Gathered(self.latents, 1 + self.draws.globals)
         start = 0
         for number, v in enumerate(self.bound.model.locals):
             dim, c = self.bound.dim(v), shown[v.name]
@@ -216,8 +279,7 @@ class Interior:
                     own = latent if self.question.per_position else -1
                     self._collect(gathered, c, int(p), latent, (number, k, own))
             start += len(points) * dim
-        assert len(functions) == self.latents
-        return list(gathered.values())
+        return gathered.columns()
 
     def _resolved(self, v: Variable) -> tuple[spec_inputs.Input, ...]:
         if self.question.function.degree == 0:
@@ -225,30 +287,53 @@ class Interior:
         return spec_inputs.resolve(self.bound, v, self.question.inputs[v.name])
 
     def _collect(
-        self,
-        gathered: dict[tuple[int, ...], dict[tuple[int, int, int], float]],
-        c: Columns,
-        point: int,
-        latent: int,
-        function: tuple[int, ...],
+        self, gathered: _Gathered, c: Columns, point: int, latent: int, function: tuple[int, ...]
     ) -> None:
         if np.isnan(c.offset[point]).any():
             raise _DoesNotFit
+        gathered.gain((*function, -1), latent, np.eye(1, 1 + self.draws.globals)[0])
+        wanders = self._wanders()
         for e in np.flatnonzero(c.point == point):
+            key = (*function, int(c.column[e]))
             if c.source[e] < 0:
-                if self._wanders():
+                if wanders:
                     raise NoLimit("a mean over a random walk has no limit")
-                continue  # a mean over all data tends to a constant
+                numbers, weights = c.functionals[-1 - int(c.source[e])]
+                series = self.component[numbers + self.draws.locals]
+                shares = np.bincount(series, weights, minlength=len(self._means))
+                gathered.gain(key, latent, float(c.weight[e]) * (shares @ self._means))
+                continue
             coordinate = int(c.source[e]) + self.draws.locals
-            observed = int(self.component[coordinate]) - self.latents
-            offset = int(self.step[coordinate]) - self.middle
-            column = gathered.setdefault((*function, int(c.column[e])), {})
-            key = (latent, observed, offset)
-            column[key] = column.get(key, 0.0) + float(c.weight[e])
+            series = int(self.component[coordinate])
+            offset, weight = int(self.step[coordinate]) - self.middle, float(c.weight[e])
+            gathered.filter(key, (latent, series - self.latents, offset), weight)
+            if not wanders:
+                gathered.gain(key, latent, weight * self._means[series])
 
     def _wanders(self) -> bool:
         stencil = self.stencil()
         return stencil is not None and stencil.unit_root is not None
+
+
+class _Gathered:
+    """Coefficients of functions, each with its filter and its gains."""
+
+    def __init__(self, latents: int, width: int) -> None:
+        self.shape = (latents, width)
+        self.filters: dict[tuple[int, ...], dict[tuple[int, int, int], float]] = {}
+        self.gains: dict[tuple[int, ...], np.ndarray] = {}
+
+    def filter(self, key: tuple[int, ...], at: tuple[int, int, int], weight: float) -> None:
+        column = self.filters.setdefault(key, {})
+        column[at] = column.get(at, 0.0) + weight
+
+    def gain(self, key: tuple[int, ...], latent: int, value: np.ndarray) -> None:
+        self.gains.setdefault(key, np.zeros(self.shape))[latent] += value
+
+    def columns(self) -> tuple[list[Filter], np.ndarray]:
+        keys = sorted(self.filters.keys() | self.gains.keys())
+        gains = [self.gains.get(k, np.zeros(self.shape)) for k in keys]
+        return [self.filters.get(k, {}) for k in keys], np.reshape(gains, (len(keys), *self.shape))
 
 
 def _other_sizes(question: Question, size: str) -> Mapping[str, int]:

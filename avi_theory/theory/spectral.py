@@ -7,7 +7,7 @@ r"""Stationary linear-Gaussian models of infinite length: the weighted FIR probl
 An interior row of the precision gives the symbols Λ(ω), B(ω) and S(ω) = P(ω)⁻¹; an inference
 function that sees a window is a finite filter A(ω) = Σ βⱼ e^{iωj}.  Integrands are analytic and
 periodic, so the midpoint rule converges geometrically.  A unit root in S forces E(0) to vanish on
-its direction.
+its direction.  Means and globals, constant along a data set, add a term at ω = 0 (`Level`).
 """
 
 from __future__ import annotations
@@ -93,18 +93,50 @@ def _largest_inner_root(coefficients: Sequence[np.ndarray]) -> float | None:
     return float(inner.max()) if len(inner) else None
 
 
+@dataclass(frozen=True, eq=False)
+class Level:
+    r"""What varies between data sets but not along one: means, and the effects of θ.
+
+    .. math:: \tfrac12 \operatorname{tr}[\Lambda_0 D D^\top], \qquad D = \sum_k \beta_k G_k - T
+
+    Attributes:
+        weight: Λ₀ ``[latents, latents]``: Λ(ω=0), less what a shift of q(θ) makes up for.
+        gains: G of each column, ``[columns, latents, p]``.
+        target: T, the latents' own, ``[latents, p]``.
+    """
+
+    weight: np.ndarray
+    gains: np.ndarray
+    target: np.ndarray
+
+    def rows(self, beta: np.ndarray, target: float, weighted: bool) -> np.ndarray:
+        """Entries whose squares add up to tr[Λ₀ D Dᵀ], of `target` times T."""
+        missed = np.tensordot(beta, self.gains, 1) - target * self.target
+        if not weighted:
+            return np.asarray(missed.ravel())
+        values, vectors = np.linalg.eigh(self.weight)
+        return np.asarray(
+            (np.sqrt(np.maximum(values, 0.0))[:, None] * (vectors.T @ missed)).ravel()
+        )
+
+
 class NoLimit(Exception):
     """The gap per latent has no limit; says why."""
 
 
 def limit(
-    stencil: Stencil, columns: Sequence[Filter], *, regression: bool = False
+    stencil: Stencil,
+    columns: Sequence[Filter],
+    level: Level | None = None,
+    *,
+    regression: bool = False,
 ) -> tuple[float, np.ndarray]:
     """The gap per step as the length grows, in nats, and the filter's coefficients; exact.
 
     Args:
         stencil: the interior of the joint precision.
         columns: the features of the inference function.
+        level: what is constant along a data set; None if features may follow all of that.
         regression: use the coefficients of the regression E[µₙ | wₙ] instead of the optimum: the
             trap of docs/theory.md, for comparison.
 
@@ -116,7 +148,7 @@ def limit(
     """
     grid, last = GRID, np.inf
     while grid <= FINEST:
-        gap, beta = _solve(stencil, columns, grid, regression)
+        gap, beta = _solve(stencil, columns, level, grid, regression)
         if abs(gap - last) <= AGREE * max(abs(gap), 1e-6):
             return gap, beta
         last, grid = gap, 2 * grid
@@ -124,7 +156,7 @@ def limit(
 
 
 def _solve(
-    stencil: Stencil, columns: Sequence[Filter], grid: int, regression: bool
+    stencil: Stencil, columns: Sequence[Filter], level: Level | None, grid: int, regression: bool
 ) -> tuple[float, np.ndarray]:
     omega = (np.arange(grid) + 0.5) * np.pi / grid
     d = stencil.latents
@@ -139,22 +171,23 @@ def _solve(
     )  # fmt: skip
     base, directions = _feasible(stencil, columns)
 
-    def rows(error: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-        shaped = error if weight is None else weight @ error
-        white = (shaped @ right).reshape(grid, -1)
-        return np.concatenate([white.real, white.imag]).ravel() / np.sqrt(grid)
+    def rows(beta: np.ndarray, target: float, weighted: bool) -> np.ndarray:
+        error = np.tensordot(filters, beta, (1, 0)) - target * ideal
+        white = ((left @ error if weighted else error) @ right).reshape(grid, -1)
+        found = np.concatenate([white.real, white.imag]).ravel() / np.sqrt(grid)
+        if level is None:
+            return found
+        return np.concatenate([found, level.rows(beta, target, weighted)])
 
-    def fit(weight: np.ndarray | None) -> np.ndarray:
-        error = np.tensordot(filters, base, (1, 0)) - ideal
-        moves = [np.tensordot(filters, v, (1, 0)) for v in directions.T]
-        if not moves:
+    def fit(weighted: bool) -> np.ndarray:
+        if not directions.shape[1]:
             return base
-        matrix = np.stack([rows(m, weight) for m in moves], 1)
-        step = np.linalg.lstsq(matrix, -rows(error, weight), rcond=1e-13)[0]
+        matrix = np.stack([rows(v, 0.0, weighted) for v in directions.T], 1)
+        step = np.linalg.lstsq(matrix, -rows(base, 1.0, weighted), rcond=1e-13)[0]
         return np.asarray(base + directions @ step)
 
-    beta = fit(None if regression else left)
-    residual = rows(np.tensordot(filters, beta, (1, 0)) - ideal, left)
+    beta = fit(not regression)
+    residual = rows(beta, 1.0, True)
     return 0.5 * float(residual @ residual), beta
 
 

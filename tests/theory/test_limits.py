@@ -106,3 +106,81 @@ def test_a_long_chain_is_its_limit_and_its_ends():
         gaps[length] = found.gap / 2
     growth = (gaps[20_000] - gaps[5_000]) / 15_000
     assert growth == pytest.approx(found.limit_per_latent, rel=1e-6)
+
+
+MEAN = """
+index t = 1:T
+global mu ~ Normal(1, 2)
+local z[1] ~ Normal(mu, 1)
+local z[t] ~ Normal(mu + 0.8*(z[t-1] - mu), 1) for t in 2:T
+observed x[t] ~ Normal(z[t], 1.5)
+"""
+SLOPED = """
+index n = 1:N
+index k = 0:1
+global b[k] ~ Normal(0, 1)
+local z[n] ~ Normal(b[0], 1)
+observed x[n] ~ Normal(z[n], 1)
+observed y[n] ~ Normal(b[1] + 0.7*z[n], 0.8)
+"""
+PANEL = """
+index t = 1:T
+index g = 0:2
+given level = [-1, 0, 3]
+global mu ~ Normal(0, 1)
+local z[g,1] ~ Normal(0, 1)
+local z[g,t] ~ Normal(level[g] + mu + 0.5*z[g,t-1], 1) for t in 2:T
+observed x[g,t] ~ Normal(z[g,t], 1)
+"""
+
+
+@pytest.mark.parametrize(("text", "size", "options"), [
+    (MEAN, "T", {"window": 1}),
+    (MEAN, "T", {"inputs": []}),
+    (MEAN, "T", {"inputs": ["x[t]", "mean(x)"]}),
+    (SLOPED, "N", {"inputs": ["x[n]", "y[n]"]}),
+    (SLOPED, "N", {"inputs": ["y[n]"]}),
+    (PANEL, "T", {"inputs": ["x[g,t]"]}),
+    (SAW, "N", {"inputs": ["x[n]"]}),
+    (TWO, "T", {"window": 1}),
+])  # fmt: skip
+@pytest.mark.parametrize("regime", ["population", "reuse"])
+def test_growth_approaches_the_limit_in_both_averaging_regimes(regime, text, size, options):
+    gaps = {}
+    for length in (400, 800):
+        model = Model(text, **{size: length})
+        found = predict(bind(model), regime=regime, function="affine", **options)
+        gaps[length] = found.gap
+    growth = (gaps[800] - gaps[400]) / 400 / (found.latents / 800)
+    assert found.limit_per_latent == pytest.approx(growth, rel=2e-3, abs=1e-6)
+
+
+def test_a_simple_hierarchical_model_reused_has_its_limit():
+    """z ~ N(0, 1), x ~ N(θ + z, 1): 2(β − ½)² + ½β² is least at β = 0.4, where it is 0.1."""
+    text = """
+    index n = 1:N
+    global theta ~ Normal(0, 1)
+    local z[n] ~ Normal(0, 1)
+    observed x[n] ~ Normal(theta + z[n], 1)
+    """
+    found = predict(bind(Model(text, N=100)), regime="reuse", inputs=["x[n]"])
+    assert found.limit_per_latent == pytest.approx(0.1, abs=1e-9)
+    both = predict(bind(Model(text, N=100)), regime="reuse", inputs=["x[n]", "mean(x)"])
+    assert both.limit_per_latent == 0.0
+
+
+@pytest.mark.parametrize(("prior", "words"), [
+    ("z[n-1] + d", "random walk"), ("d + e", "told by the data"),
+])  # fmt: skip
+def test_no_limit_in_reuse_says_why(prior, words):
+    text = f"""
+    index n = 1:N
+    global d ~ Normal(0, 1)
+    global e ~ Normal(0, 1)
+    local z[1] ~ Normal(e, 1)
+    local z[n] ~ Normal({prior}, 1) for n in 2:N
+    observed x[n] ~ Normal(z[n], 1)
+    """
+    found = predict(bind(Model(text, N=30)), regime="reuse", inputs=["x[n]"], function="affine")
+    assert found.limit_per_latent is None
+    assert any(words in a for a in found.assumptions), found.assumptions

@@ -15,7 +15,7 @@ from avi_theory.theory.design import averaged_design, clean, same
 from avi_theory.theory.features import columns
 from avi_theory.theory.functions import FunctionClass
 from avi_theory.theory.gaussian import Joint
-from avi_theory.theory.limits import population_limit
+from avi_theory.theory.limits import gap_limit
 from avi_theory.theory.moments import Draws, Improper, draws_at
 from avi_theory.theory.question import Answer, Question
 
@@ -59,7 +59,7 @@ class GaussianPopulation:
             assumptions += source
         kind: Kind = "exact" if exact or total == 0.0 else "upper"
         words = [*assumptions, *describe(question, kind)]
-        limit, remark = population_limit(question, theta)
+        limit, remark = gap_limit(question, theta)
         return Answer(total, kind, (*words, *remark), REFERENCE, limit)
 
 

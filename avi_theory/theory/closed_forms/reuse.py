@@ -7,6 +7,7 @@ from avi_theory.theory.closed_forms.averaged import TooLarge
 from avi_theory.theory.closed_forms.population import averaged, describe
 from avi_theory.theory.design import clean
 from avi_theory.theory.gaussian import Joint
+from avi_theory.theory.limits import gap_limit
 from avi_theory.theory.moments import Improper, draws_from_prior
 from avi_theory.theory.question import Answer, Question
 from avi_theory.theory.team import DENSE
@@ -42,4 +43,5 @@ class GaussianReuse:
         sure = limited or single or average.same_law()
         kind: Kind = "exact" if sure or total == 0.0 else "upper"
         words = "f does not see q(θ), which is free on each data set; θ is averaged over its prior."
-        return Answer(total, kind, (words, *describe(question, kind)), REFERENCE)
+        limit, remarks = gap_limit(question, draws.theta_mean, draws.theta)
+        return Answer(total, kind, (words, *describe(question, kind), *remarks), REFERENCE, limit)
