@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from avi_theory.results import views
@@ -31,6 +31,7 @@ class Prediction(Result):
         reference: the theorem or formula, and its source.
         standard_error: of `gap`, nats in total, where it is estimated from drawn data sets; None
             where nothing is drawn.
+        latex: the formula of the limit, or ""; not in the JSON.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Prediction(Result):
     assumptions: tuple[str, ...]
     reference: str
     standard_error: float | None = None
+    latex: str = field(default="", repr=False)
 
     def plot(self, name: str | None = None) -> Any:
         """A matplotlib figure of the prediction."""
@@ -57,3 +59,6 @@ class Prediction(Result):
 
     def _repr_html_(self) -> str:
         return views.as_html(self)
+
+    def _repr_latex_(self) -> str:
+        return rf"$\displaystyle {self.latex}$" if self.latex else ""

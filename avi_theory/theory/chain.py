@@ -8,6 +8,69 @@ Here q and r are variances (the notation takes scales).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+
+from avi_theory.theory.spectral import Filter, Stencil
+
+INTEGRAL_LATEX = (
+    r"\min_A \frac12 \int_{-\pi}^{\pi} \operatorname{tr}\left[\Lambda(\omega) E(\omega)"
+    r" S_x(\omega) E(\omega)^{*}\right] \frac{d\omega}{2\pi}, \qquad E = A - \Lambda^{-1} B"
+)
+LEVEL_LATEX = r" + \frac12 \operatorname{tr}\left[\Lambda_0 D D^\top\right]"
+"""What θ adds where it differs between data sets: `avi_theory.theory.spectral.Level`."""
+WINDOW_ZERO_LATEX = (
+    r"J_0 = \frac{\varphi^2}{(1-\varphi^2)\left[2 + \frac{r(1+\varphi^2)}{q}"
+    r" + \frac{q}{r(1-\varphi^2)}\right]}"
+)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """φ, and the variances q of the step and r of the noise, with x in units of its loading."""
+
+    phi: float
+    q: float
+    r: float
+
+    @classmethod
+    def of(cls, stencil: Stencil) -> Chain | None:
+        """Read off an interior row of the precision; None where it is no such chain.
+
+        Λ's entries are (1 + φ²)/q + 1/r and −φ/q.
+        """
+        own = stencil.blocks[0]
+        if stencil.latents != 1 or own.shape != (2, 2) or set(stencil.blocks) != {-1, 0, 1}:
+            return None
+        near = stencil.blocks[1].copy()
+        step, near[0, 0] = -float(near[0, 0]), 0.0
+        told = float(own[0, 1] ** 2 / own[1, 1])
+        if near.any() or step == 0 or told == 0:
+            return None
+        ratio = (float(own[0, 0]) - told) / abs(step)
+        phi = (ratio - math.sqrt(max(ratio**2 - 4, 0.0))) / 2
+        return cls(math.copysign(phi, step), phi / abs(step), 1 / told)
+
+
+def closed_form(
+    stencil: Stencil, filters: list[Filter], levels: bool
+) -> tuple[str, tuple[str, ...]]:
+    """The limit's formula in LaTeX, and remarks that give its symbols values.
+
+    Args:
+        stencil: the interior of the joint precision.
+        filters: the random inputs.
+        levels: whether data sets differ in θ.
+    """
+    if levels:
+        integral, rest = INTEGRAL_LATEX.split(", \\qquad")
+        return f"{integral}{LEVEL_LATEX}, \\qquad{rest}", ()
+    chain = Chain.of(stencil)
+    if chain is None or not all(set(f) <= {(0, 0, 0)} for f in filters) or not any(filters):
+        return INTEGRAL_LATEX, ()
+    values = f"φ = {chain.phi:.6g}, q = {chain.q:.6g}, r = {chain.r:.6g} (variances)"
+    return WINDOW_ZERO_LATEX, (
+        "The limit is J₀ = φ²/{(1−φ²)[2 + r(1+φ²)/q + q/(r(1−φ²))]} with " + values + ".",
+    )
 
 
 def window_zero_limit(phi: float, q: float, r: float) -> float:
@@ -19,7 +82,7 @@ def window_zero_limit(phi: float, q: float, r: float) -> float:
     Source: docs/theory.md: the static team problem (Radner 1962) with one coefficient.
 
     Args:
-        phi: autoregression, |φ| < 1.
+        phi: autoregression, |φ| ≤ 1; 1 is the random walk, whose limit is r/q.
         q: variance of the step.
         r: variance of the noise.
 
@@ -30,14 +93,7 @@ def window_zero_limit(phi: float, q: float, r: float) -> float:
         >>> round(window_zero_limit(0.9, 1.0, 1.0), 7)
         0.4698648
     """
-    rest = 1 - phi**2
-    return phi**2 / (rest * (2 + r * (1 + phi**2) / q + q / (r * rest)))
-
-
-WINDOW_ZERO_LATEX = (
-    r"J_0 = \frac{\varphi^2}{(1-\varphi^2)\left[2 + \frac{r(1+\varphi^2)}{q}"
-    r" + \frac{q}{r(1-\varphi^2)}\right]}"
-)
+    return phi**2 / ((1 - phi**2) * (2 + r * (1 + phi**2) / q) + q / r)
 
 
 def decay_rate(phi: float, q: float, r: float) -> float:

@@ -14,6 +14,7 @@ from avi_theory.spec import inputs as spec_inputs
 from avi_theory.spec.bound import Bound, bind
 from avi_theory.spec.model import Model, Variable
 from avi_theory.spec.windows import running_letter
+from avi_theory.theory.chain import closed_form
 from avi_theory.theory.design import clean, variance_cost
 from avi_theory.theory.features import Columns, columns
 from avi_theory.theory.forms import NotQuadratic
@@ -27,10 +28,17 @@ SIZES = (48, 192)
 SAME = 1e-9
 
 
-def gap_limit(
-    question: Question, theta: np.ndarray, spread: np.ndarray | None = None
-) -> tuple[float | None, tuple[str, ...]]:
-    """The averaged gap per latent as N → ∞, in nats, with remarks; None without a limit.
+@dataclass(frozen=True)
+class Limit:
+    """Nats per latent (None without a limit), remarks, and the formula in LaTeX."""
+
+    value: float | None = None
+    remarks: tuple[str, ...] = ()
+    latex: str = ""
+
+
+def gap_limit(question: Question, theta: np.ndarray, spread: np.ndarray | None = None) -> Limit:
+    """The averaged gap per latent as N → ∞.
 
     q(θ) concentrates, and what its width moves is O(1) in total.  So in the population θ is as
     good as known to f; in reuse f meets data of many θ without being told.
@@ -42,7 +50,7 @@ def gap_limit(
     """
     size = growing_size(question.bound.model)
     if size is None:
-        return None, ()
+        return Limit()
     for length in SIZES:
         try:
             interior = Interior.of(question, size, length, theta, spread)
@@ -50,10 +58,10 @@ def gap_limit(
         except _DoesNotFit:
             continue
         except NoLimit as e:
-            return None, (f"No limit per latent: {e}.",)
+            return Limit(None, (f"No limit per latent: {e}.",))
         except (AviError, NotQuadratic, Improper):
-            return None, ()
-    return None, ()
+            return Limit()
+    return Limit()
 
 
 def growing_size(model: Model) -> str | None:
@@ -135,25 +143,26 @@ class Interior:
         steps = self.step
         return int((steps.min() + steps.max()) // 2)
 
-    def limit(self) -> tuple[float | None, tuple[str, ...]]:
-        """Nats per latent, with remarks."""
+    def limit(self) -> Limit:
+        """Nats per latent, with remarks and the formula."""
         stencil = self.stencil()
         if stencil is None or self._sees_everything():
-            return None, ()
+            return Limit()
         filters, gains = self.columns()
         if stencil.unit_root is not None and np.any(self.spread):
             raise NoLimit("the latents wander like a random walk, and θ varies between data sets")
         level = self.level(stencil, gains) if stencil.unit_root is None else None
         per_step, _ = limit(stencil, filters, level)
         scales = self._scales()
-        remarks = []
+        latex, remarks = closed_form(stencil, filters, bool(np.any(self.spread)))
         rate = stencil.decay()
         if rate is not None:
-            remarks.append(
+            remarks += (
                 f"Influence decays by ρ = {rate:.6g} per position: each further neighbour on both "
-                f"sides shrinks the limit by about ρ² = {rate**2:.3g}."
+                f"sides shrinks the limit by about ρ² = {rate**2:.3g}.",
             )
-        return clean((per_step + scales) / self.latents, 1), tuple(remarks)
+        value = clean((per_step + scales) / self.latents, 1)
+        return Limit(value, remarks, "" if value == 0.0 else latex)
 
     def _sees_everything(self) -> bool:
         """Whether inputs grow with the size."""

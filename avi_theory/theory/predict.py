@@ -81,6 +81,7 @@ def predict(
         assumptions=answer.assumptions,
         reference=answer.reference,
         standard_error=answer.standard_error,
+        latex=answer.latex,
     )
 
 

@@ -191,6 +191,7 @@ class Answer:
         reference: theorem or formula, and source.
         limit: nats per latent as the size grows, or None.
         standard_error: of the gap where it is estimated from drawn data sets, nats; else None.
+        latex: the limit's formula, or "".
     """
 
     gap: float | None
@@ -199,3 +200,4 @@ class Answer:
     reference: str
     limit: float | None = None
     standard_error: float | None = None
+    latex: str = ""

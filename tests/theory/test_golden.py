@@ -87,10 +87,31 @@ def test_the_limit_decays_with_the_window(window, limit, digits):
     assert found.limit_per_latent == pytest.approx(limit, abs=digits)
 
 
+def test_the_formula_of_the_limit_is_printed_with_its_values():
+    found = foretell(CHAIN, values={"T": 30}, window=0, function="affine")
+    assert r"\varphi^2" in found.latex and found._repr_latex_().startswith("$")
+    values = {"phi": -0.7, "q": 0.6, "r": 1.4}
+    other = foretell(CHAIN, values={"T": 30, **values}, window=0, function="affine")
+    said = next(a for a in other.assumptions if "J₀" in a)
+    assert "φ = -0.7, q = 0.36, r = 1.96 (variances)" in said
+    assert other.limit_per_latent == pytest.approx(window_zero_limit(-0.7, 0.36, 1.96), rel=1e-9)
+    wider = foretell(CHAIN, values={"T": 30}, window=1, function="affine")
+    assert r"\int" in wider.latex and not any("J₀" in a for a in wider.assumptions)
+    assert "latex" not in found.to_dict()
+
+
+def test_the_random_walk_s_limit_is_the_formula_s_at_one():
+    found = foretell(WALK, values={"N": 20}, window=0, function="affine")
+    assert any("φ = 1," in a for a in found.assumptions)
+    assert found.limit_per_latent == pytest.approx(window_zero_limit(1, 1, 1), rel=1e-6)
+    assert window_zero_limit(1, 2.0, 3.0) == pytest.approx(1.5)
+
+
 def test_the_decay_approaches_rho_squared():
     limits = [foretell(CHAIN, values={"T": 30}, window=k).limit_per_latent for k in (5, 6)]
     assert limits[1] / limits[0] == pytest.approx(decay_rate(0.9, 1, 1) ** 2, rel=0.01)
     assert decay_rate(1, 1, 1) == pytest.approx(0.381966, abs=5e-7)
+    assert decay_rate(-0.9, 1, 1) == decay_rate(0.9, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,9 @@ class GaussianPopulation:
             assumptions += source
         kind: Kind = "exact" if exact or total == 0.0 else "upper"
         words = [*assumptions, *describe(question, kind)]
-        limit, remark = gap_limit(question, theta)
-        return Answer(total, kind, (*words, *remark), REFERENCE, limit)
+        limit = gap_limit(question, theta)
+        said = (*words, *limit.remarks)
+        return Answer(total, kind, said, REFERENCE, limit.value, latex=limit.latex)
 
 
 def _lowest(

@@ -43,5 +43,6 @@ class GaussianReuse:
         sure = limited or single or average.same_law()
         kind: Kind = "exact" if sure or total == 0.0 else "upper"
         words = "f does not see q(θ), which is free on each data set; θ is averaged over its prior."
-        limit, remarks = gap_limit(question, draws.theta_mean, draws.theta)
-        return Answer(total, kind, (words, *describe(question, kind), *remarks), REFERENCE, limit)
+        limit = gap_limit(question, draws.theta_mean, draws.theta)
+        said = (words, *describe(question, kind), *limit.remarks)
+        return Answer(total, kind, said, REFERENCE, limit.value, latex=limit.latex)
