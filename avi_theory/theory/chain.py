@@ -47,7 +47,7 @@ class Chain:
         if near.any() or step == 0 or told == 0:
             return None
         ratio = (float(own[0, 0]) - told) / abs(step)
-        phi = (ratio - math.sqrt(max(ratio**2 - 4, 0.0))) / 2
+        phi = _smaller_root(ratio)
         return cls(math.copysign(phi, step), phi / abs(step), 1 / told)
 
 
@@ -108,4 +108,9 @@ def decay_rate(phi: float, q: float, r: float) -> float:
         0.381966
     """
     total = ((1 + phi**2) / q + 1 / r) * q / abs(phi)
-    return (total - math.sqrt(total**2 - 4)) / 2
+    return _smaller_root(total)
+
+
+def _smaller_root(total: float) -> float:
+    """Of ρ + 1/ρ = total ≥ 2 (up to rounding), for totals of any size."""
+    return 2 / (total * (1 + math.sqrt(max(1 - (2 / total) ** 2, 0.0))))

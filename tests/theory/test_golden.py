@@ -96,6 +96,8 @@ def test_the_formula_of_the_limit_is_printed_with_its_values():
     said = next(a for a in other.assumptions if "J₀" in a)
     assert "φ = -0.7, q = 0.36, r = 1.96 (variances)" in said
     assert other.limit_per_latent == pytest.approx(window_zero_limit(-0.7, 0.36, 1.96), rel=1e-9)
+    faint = foretell(CHAIN, values={"T": 30, "phi": 1e-183}, window=0, function="affine")
+    assert any("φ = 1e-183" in a for a in faint.assumptions) and faint.limit_per_latent == 0.0
     wider = foretell(CHAIN, values={"T": 30}, window=1, function="affine")
     assert r"\int" in wider.latex and not any("J₀" in a for a in wider.assumptions)
     assert "latex" not in found.to_dict()
