@@ -67,3 +67,11 @@ Refine = Annotated[
     int,
     Option("--refine", metavar="K", help="Then K steps of F-VI's solver; the gap after each."),
 ]
+Free = Annotated[
+    list[str] | None,
+    Option(
+        "--free",
+        metavar="WHICH",
+        help="Locals that keep their own factors: cover, z, or 'z[t] at t mod 2 = 0'. Repeatable.",
+    ),
+]

@@ -17,6 +17,7 @@ from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.fit import Fit
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.parameters import Amortized, Parametrisation
+from avi_theory.numeric.partial import Partial
 from avi_theory.numeric.solve import Status
 from avi_theory.numeric.trained import Trained
 from avi_theory.results.measurement import AmortizedSolution, Saved
@@ -69,6 +70,7 @@ def amortized_solution(
     function: str,
     inputs: Mapping[str, tuple[str, ...]],
     bound: Bound,
+    partial: Partial,
 ) -> AmortizedSolution:
     """A-VI's solution."""
     edges = [
@@ -76,13 +78,20 @@ def amortized_solution(
         for name, block in parameters.blocks.items()
         if isinstance(block, Amortized)
         for k in block.edge_points
+        if name not in partial.masks or not partial.masks[name][k]
     ]
+    received = {
+        name: tuple(f"q({text})" for text, _, _ in partial.near[name])
+        for name in parameters.couplings
+    }
+    inputs = {name: (*texts, *received.get(name, ())) for name, texts in inputs.items()}
     return AmortizedSolution(
         **fields(elbo, found, elbos.avi, elbos.avi_error, parameters),
         function=function,
         inputs=tuple(sorted({t for texts in inputs.values() for t in texts})),
         inputs_by_local=dict(inputs),
         edges=tuple(edges),
+        free=partial.labels(bound),
     )
 
 

@@ -28,7 +28,7 @@ MOST_CATEGORIES = 12
 def unique(elbo: Elbo, parameters: Parametrisation) -> bool:
     """Whether a stationary point in these parameters is known to be the only one."""
     functions = [b.function for b in parameters.blocks.values() if isinstance(b, Amortized)]
-    if elbo.sampled or not all(f.smooth for f in functions):
+    if elbo.sampled or parameters.couplings or not all(f.smooth for f in functions):
         return False
     if elbo.concave:
         return True

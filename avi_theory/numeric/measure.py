@@ -36,7 +36,9 @@ from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import exact_marginals, log_evidence
 from avi_theory.numeric.fit import SMALL, Fit, fit, starting_tables
 from avi_theory.numeric.lowering import Where
-from avi_theory.numeric.parameters import Parametrisation, amortized, free
+from avi_theory.numeric.parameters import Parametrisation, amortized
+from avi_theory.numeric.parameters import free as own_factors
+from avi_theory.numeric.partial import Partial
 from avi_theory.numeric.posterior import summarise
 from avi_theory.numeric.semi import checked, gaps_after
 from avi_theory.numeric.solve import Options
@@ -44,6 +46,7 @@ from avi_theory.numeric.train import problem_of
 from avi_theory.numeric.trained import Trained, held_out
 from avi_theory.results.measurement import Measurement, Posterior, Solution
 from avi_theory.spec.bound import Bound, bind
+from avi_theory.spec.members import Members
 from avi_theory.spec.model import Model
 
 FRESH = 8
@@ -66,6 +69,8 @@ def measure(
     iterations: int = 200,
     evidence: bool = True,
     refine: int = 0,
+    free: Mapping[str, Members] | None = None,
+    ties: Mapping[str, Sequence[str]] | None = None,
     holdout: Any = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -97,6 +102,9 @@ def measure(
         iterations: of Newton's method.
         evidence: whether to compute log p(x) where that is cheap.
         refine: after so many steps of F-VI's solver from A-VI's solution the gap is told, too.
+        free: members of locals that keep factors of their own, as `spec.members` reads them.
+        ties: the locals that each local interacts with, as `check` names them; where the free
+            ones cover them, f receives the factors of its neighbours.
         holdout: held-out data, for the generalization gap.
         checkpoint: a folder for the state of the runs, from which the same call goes on after an
             interruption, to bitwise the same answer on a CPU.
@@ -123,10 +131,12 @@ def measure(
             f"{model.name} has no data to be fitted to. Give data, or simulate them first."
         )
     chosen = chosen_inputs(bound, inputs, window, function)
+    partial = Partial.of(bound, free, ties)
     elbo = elbo_of(bound, where, samples=samples, seed=seed, factors=factors)
     settings = {"function": function, "inputs": chosen, "device": device, "dtype": dtype,
                 "seed": seed, "starts": starts, "samples": samples, "tolerance": tolerance,
-                "iterations": iterations, "factors": dict(factors or {})}  # fmt: skip
+                "iterations": iterations, "factors": dict(factors or {}),
+                "free": partial.labels(bound)}  # fmt: skip
     memory = None
     if checkpoint is not None:
         memory = Checkpoint(checkpoint, identity(bound, settings), device=where.device)
@@ -136,7 +146,9 @@ def measure(
     parameters: Parametrisation | None = None
     if chosen is not None and fvi.exists:
         kind = function or DEFAULT
-        parameters = amortized(bound, elbo.families, chosen, kind, where, seed=seed)
+        parameters = amortized(
+            bound, elbo.families, chosen, kind, where, seed=seed, partial=partial
+        )
         bounded = replace(reporting(options, progress, "A-VI"), bound=fvi.run.value)
         avi, elbo = fit(elbo, parameters, [fvi.tables], bounded)
         fvi, elbo = _never_below(elbo, fvi, avi, options)
@@ -146,14 +158,20 @@ def measure(
     if avi is not None and parameters is not None and avi.exists:
         refined = gaps_after(elbo, avi.tables, fvi.tables, refine) if refine else ()
         kind = function or DEFAULT
-        trained = Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
+        trained = (
+            None
+            if partial.masks
+            else Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
+        )
     return Measurement(
         model=model.name,
-        fvi=Solution(**fields(elbo, fvi, elbos.fvi, elbos.fvi_error, free(elbo.families))),
+        fvi=Solution(**fields(elbo, fvi, elbos.fvi, elbos.fvi_error, own_factors(elbo.families))),
         avi=None
         if avi is None or parameters is None or chosen is None
         else replace(
-            amortized_solution(elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound),
+            amortized_solution(
+                elbo, avi, elbos, parameters, function or DEFAULT, chosen, bound, partial
+            ),
             refined=refined,
         ),
         latents=bound.latents,
@@ -184,7 +202,7 @@ def _truth(bound: Bound, elbo: Elbo, fvi: Fit) -> Posterior | None:
 
 def factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> tuple[Fit, Elbo]:
     """F-VI from one start, or from several where optima may multiply."""
-    parameters = free(elbo.families)
+    parameters = own_factors(elbo.families)
     if starts is None:
         starts = 1 if parameters.size > SMALL or unique(elbo, parameters) else 4
     tables = [
@@ -195,7 +213,7 @@ def factorized(elbo: Elbo, seed: int, starts: int | None, options: Options) -> t
 
 def _never_below(elbo: Elbo, fvi: Fit, avi: Fit, options: Options) -> tuple[Fit, Elbo]:
     """F-VI restarted at A-VI's solution, whose factors it contains; the better of the two."""
-    parameters = free(elbo.families)
+    parameters = own_factors(elbo.families)
     problem = problem_of(elbo, parameters)
     old = problem.value(parameters.start(fvi.tables))
     new = problem.value(parameters.start(avi.tables))

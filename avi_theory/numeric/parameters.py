@@ -9,7 +9,7 @@ solver; globals are free in both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,10 +18,12 @@ from torch import Tensor
 
 from avi_theory.errors import InputError
 from avi_theory.numeric import laws
+from avi_theory.numeric.coupling import Coupling
 from avi_theory.numeric.families import Family, natural
 from avi_theory.numeric.functions import function_named
 from avi_theory.numeric.inputs import Sight
 from avi_theory.numeric.lowering import Where
+from avi_theory.numeric.partial import Partial
 from avi_theory.numeric.solve.gauss_newton import Block as Curved
 from avi_theory.numeric.solve.gauss_newton import Diagonal, Gram
 from avi_theory.spec.bound import Bound
@@ -137,15 +139,22 @@ class Parametrisation:
     Attributes:
         families: of every latent.
         blocks: by variable.
+        couplings: what functions receive from neighbours with factors of their own, by variable;
+            their parameters follow those of the blocks.
     """
 
     families: Mapping[str, Family]
     blocks: Mapping[str, Block]
+    couplings: Mapping[str, Coupling] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return sum(b.size for b in self.blocks.values())
+        return sum(self._sizes)
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [*(b.size for b in self.blocks.values()), *(c.size for c in self.couplings.values())]
 
     @property
     def smooth(self) -> bool:
@@ -153,26 +162,38 @@ class Parametrisation:
         return all(b.function.smooth for b in self.blocks.values() if isinstance(b, Amortized))
 
     def _parts(self, p: Tensor) -> dict[str, Tensor]:
-        sizes = [b.size for b in self.blocks.values()]
-        return dict(zip(self.blocks, torch.split(p, sizes), strict=True))
+        return dict(zip(self.blocks, torch.split(p, self._sizes), strict=False))
+
+    def _terms(self, p: Tensor) -> dict[str, Tensor]:
+        parts = torch.split(p, self._sizes)[len(self.blocks) :]
+        return dict(zip(self.couplings, parts, strict=True))
 
     def tables(self, p: Tensor) -> dict[str, Tensor]:
         """Parameter tables ``[P, dim, width]`` by variable."""
         parts = self._parts(p)
-        return {name: b.table(parts[name]) for name, b in self.blocks.items()}
+        found = {name: b.table(parts[name]) for name, b in self.blocks.items()}
+        terms = self._terms(p)
+        added = {n: c.added(found[n], found, terms[n]) for n, c in self.couplings.items()}
+        return {**found, **added}
 
     def start(self, tables: Mapping[str, Tensor]) -> Tensor:
         """Parameters near given tables."""
-        return torch.cat([b.start(tables[name]) for name, b in self.blocks.items()])
+        parts, terms = [], {}
+        for name, b in self.blocks.items():
+            if name in self.couplings:
+                own, terms[name] = self.couplings[name].start(tables[name], tables, b)
+            else:
+                own = b.start(tables[name])
+            parts.append(own)
+        return torch.cat([*parts, *(terms[name] for name in self.couplings)])
 
     def scales(self, p: Tensor) -> Tensor:
         """The diagonal metric: the Fisher information of q in these parameters, kept positive."""
         with torch.no_grad():
             tables = self.tables(p)
-            parts = [
-                b.scales(fisher(self.families[name], tables[name]))
-                for name, b in self.blocks.items()
-            ]
+            own = {n: fisher(f, tables[n]) for n, f in self.families.items()}
+            parts = [b.scales(own[n]) for n, b in self.blocks.items()]
+            parts += [c.scales(own[n]) for n, c in self.couplings.items()]
         return torch.cat(parts).clamp_min(1e-12)
 
     @property
@@ -195,6 +216,9 @@ class Parametrisation:
                     found += b.curvature(parts[name], own)
                 else:
                     found.append(Diagonal(b.scales(own).clamp_min(1e-12)))
+            for name, c in self.couplings.items():
+                own = metric[name] if metric else fisher(self.families[name], tables[name])
+                found.append(Diagonal(c.scales(own).clamp_min(1e-12)))
         return found
 
     @property
@@ -213,8 +237,13 @@ class Parametrisation:
 
     def jacobian(self, p: Tensor) -> Tensor:
         """Of all tables' entries in the parameters, ``[rows, n]``."""
+        if self.couplings:
+            return torch.func.jacrev(self._flat)(p)
         parts = self._parts(p)
         return torch.block_diag(*(b.jacobian(parts[name]) for name, b in self.blocks.items()))
+
+    def _flat(self, p: Tensor) -> Tensor:
+        return torch.cat([t.reshape(-1) for t in self.tables(p).values()])
 
     def part(self, p: Tensor, name: str) -> Tensor:
         """The parameters of one variable's block."""
@@ -253,6 +282,7 @@ def amortized(
     where: Where,
     *,
     seed: int,
+    partial: Partial | None = None,
 ) -> Parametrisation:
     """A-VI: each local variable has one function of its inputs; globals are free.
 
@@ -263,23 +293,34 @@ def amortized(
         function: by name, one of `avi_theory.numeric.functions.FUNCTIONS`.
         where: device and dtype.
         seed: of the network's initial weights.
+        partial: the locals that keep factors of their own.
 
     Raises:
         InputError: an unknown function or input.
     """
-    name = function_named(function)
+    name, partial = function_named(function), partial or Partial()
+    declared = {v.name: v for v in bound.model.locals if not partial.whole(v.name)}
+    sights, received = partial.seen(
+        {n: name.look(bound, v, inputs.get(n, ())) for n, v in declared.items()}
+    )
     blocks: dict[str, Block] = {}
+    couplings: dict[str, Coupling] = {}
     for variable, f in families.items():
-        declared = bound.model.variables[variable]
-        if declared.role == "global":
+        if variable not in sights:
             blocks[variable] = Free(f)
             continue
-        sees = name.look(bound, declared, inputs.get(variable, ()))
+        sees = sights[variable]
         if f.points and not sees.complete.any():
             raise InputError(
-                f"No {declared} has all of its inputs {', '.join(sees.texts)}: cells are missing. "
-                "Give fewer inputs, or a function with masks: set:32, recurrent:16, attention:16."
+                f"No {declared[variable]} has all of its inputs {', '.join(sees.texts)}: cells are "
+                "missing. Give fewer inputs, or a function with masks: set:32, recurrent:16."
             )
         built = name.build(f, sees.fitted, sees.layout, where, seed)
         blocks[variable] = Amortized(f, built, sees, where)
-    return Parametrisation(families, blocks)
+        if variable in received:
+            served = np.flatnonzero(sees.complete)
+            near = [(v, cells[served]) for _, v, cells in received[variable]]
+            couplings[variable] = Coupling(
+                f, families, served, near, scale=not built.smooth, where=where
+            )
+    return Parametrisation(families, blocks, couplings)

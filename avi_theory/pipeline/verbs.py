@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avi_theory.pipeline.choice import Choice, Inputs, choose, is_closed_class
+from avi_theory.pipeline.cover import Free, free_members, ties_of
 from avi_theory.pipeline.data import bound_to_predict, fitted_and_held
 from avi_theory.results.prediction import Prediction
 from avi_theory.results.report import Report
@@ -101,6 +102,7 @@ def measure(
     device: str = "cpu",
     dtype: str = "float64",
     refine: int = 0,
+    free: Free = None,
     checkpoint: str | Path | None = None,
     factors: Factors = None,
     progress: Progress | None = None,
@@ -122,6 +124,8 @@ def measure(
         device: cpu or cuda.
         dtype: float64 or float32.
         refine: steps of F-VI's solver from A-VI's solution, the gap after each (`avi.refined`).
+        free: locals that keep factors of their own, as `free_members` reads them: ``cover``, or
+            ``z[t] at t mod 2 = 0``, or ``{"z": [2, 4, 6]}``.
         checkpoint: a folder from which the same call goes on after an interruption.
         factors: the kinds of factors of some latents, ``{"z": "gamma"}``: normal, full (a vector's
             Normal with all covariances), lognormal, gamma, inversegamma, logitnormal, beta,
@@ -137,11 +141,14 @@ def measure(
     """
     report = check(model, witness=False)
     choice = choose(model, report, inputs, window, function, factors)
+    left = free_members(model, free)
+    if left and choice.default:  # given the free ones, the others need their own observations
+        choice = replace(choice, window=0, remark="")
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     choice = choice.within(bound)
     return _measure(
         bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype, refine=refine,
-        checkpoint=checkpoint, progress=progress,
+        free=left, ties=ties_of(report), checkpoint=checkpoint, progress=progress,
     )  # fmt: skip
 
 

@@ -61,6 +61,7 @@ class AmortizedSolution(Solution):
         function: the class, e.g. ``affine``.
         inputs: all inputs; inputs_by_local: those of each local variable.
         edges: points with incomplete inputs, which have factors of their own.
+        free: locals that were left factors of their own.
         refined: the gap to F-VI before the first and after each step of F-VI's solver from this
             solution, in nats; empty where no steps were asked for.
     """
@@ -69,6 +70,7 @@ class AmortizedSolution(Solution):
     inputs: tuple[str, ...] = ()
     inputs_by_local: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     edges: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
     refined: tuple[float, ...] = ()
 
 
@@ -213,6 +215,11 @@ class Measurement(Result):
             InputError: no inference function was trained, or a negative number of steps.
             DataError: data that do not fit the model.
         """
+        if self.apply is None and self.avi is not None and self.avi.free:
+            raise InputError(
+                f"{', '.join(self.avi.free[:3])} and others kept factors of their own, which new "
+                "data do not have. Measure again without free=."
+            )
         if self.apply is None:
             raise InputError(
                 "No inference function was trained. Measure again with function= and inputs=."

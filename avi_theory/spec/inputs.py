@@ -22,7 +22,7 @@ from avi_theory.spec.model import Variable
 from avi_theory.spec.tables import Ints, evaluate_index
 from avi_theory.spec.terms import index_symbol, ref
 
-Role = Literal["observed", "given", "position"]
+Role = Literal["observed", "given", "position", "latent"]
 _FACT = re.compile(r"^(?:(\w+)'*\s*:\s*)?(\w+)\[\s*(\w+)'*\s*\]\s*=\s*(.+)$")
 
 
@@ -32,7 +32,7 @@ class Input:
 
     Attributes:
         text: as written, without blanks.
-        role: ``observed``, ``given``, or ``position`` (a bare index letter).
+        role: ``observed``, ``given``, ``position`` (a bare index letter), or ``latent`` (a tie).
         name: of the variable or given; the letter for a position.
         cells: positions in the table of `name`, ``[P, L]``; -1 where there is no such point.  For
             a set-valued input of varying size None.
@@ -77,6 +77,17 @@ def resolve(bound: Bound, local: Variable, texts: Sequence[str]) -> tuple[Input,
     """
     unique = dict.fromkeys(_plain(t) for t in texts)
     return tuple(_Resolver(bound, local, text).run() for text in unique)
+
+
+def tied(bound: Bound, local: Variable, text: str) -> Input:
+    """The latents that a local interacts with, as `check` writes them: ``z[t-1]``, ``a[:]``.
+
+    Raises:
+        InputError: an expression that is no index.
+    """
+    name, _, rest = _plain(text).partition("[")
+    subs = _split(rest[:-1]) if rest else []
+    return _Resolver(bound, local, _plain(text)).cells("latent", name, subs)
 
 
 def for_locals(
@@ -164,7 +175,7 @@ class _Resolver:
         subs = _split(rest[:-1]) if rest else [":"] * axes
         if len(subs) != axes:
             raise self._error(f"The input {text!r} has {len(subs)} indices, but {name} has {axes}")
-        return replace(self._cells(role, name, subs), subscripts=tuple(subs))
+        return replace(self.cells(role, name, subs), subscripts=tuple(subs))
 
     def _role(self, name: str) -> Role:
         model = self.bound.model
@@ -213,7 +224,8 @@ class _Resolver:
         found = [table.positions(tuple(p.T)) for p in points]
         return np.concatenate(found) if found else np.zeros(0, np.int64)
 
-    def _cells(self, role: Role, name: str, subs: list[str]) -> Input:
+    def cells(self, role: Role, name: str, subs: list[str]) -> Input:
+        """The cells of a variable or given at every point of the local."""
         bound = self.bound
         points = bound.tables[self.local.name].points
         count = len(points)

@@ -119,6 +119,21 @@ def test_impossible_inputs_and_functions(refused, verb, options, culprit):
     assert culprit in refused(verb, "eight_schools", *options)
 
 
+@pytest.mark.parametrize(
+    ("options", "culprit"),
+    [
+        (("--free", "z at"), "z at"),
+        (("--free", "w"), "'w'"),
+        (("--free", "z[n] at n mod two = 0"), "n mod two = 0"),
+        (("--free", "z"), "nothing is amortized"),
+        (("--free", "cover"), "no locals are tied"),
+        (("--refine", "-1"), "-1"),
+    ],
+)
+def test_impossible_free_locals_and_steps(refused, options, culprit):
+    assert culprit in refused("measure", "eight_schools", *options)
+
+
 def test_window_wider_than_the_series(refused):
     assert "500" in refused("predict", "local_level", "--window", "500")
 

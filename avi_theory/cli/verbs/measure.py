@@ -22,6 +22,7 @@ def measure(
     factors: options.Factors = None,
     holdout: options.Holdout = None,
     refine: options.Refine = 0,
+    free: options.Free = None,
     checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
@@ -45,6 +46,7 @@ def measure(
             factors=chosen,
             holdout=holdout,
             refine=refine,
+            free=free,
             checkpoint=checkpoint,
             progress=progress,
         )

@@ -16,17 +16,14 @@ from avi_theory.conditions.advice.residues import split
 from avi_theory.conditions.advice.suggestion import BOUNDED, SEPARATE, Suggestion
 from avi_theory.conditions.advice.ties import Ties, ties_of
 from avi_theory.spec.model import Model
-from avi_theory.symbolic.analysis import Analysis
+from avi_theory.symbolic.analysis import Analysis, analyse
 
 
 def partial(analysis: Analysis) -> Iterator[Suggestion]:
     """The smallest covers, and longer blocks between fewer members of a chain."""
     model = analysis.model
     ties = ties_of(analysis)
-    growing = {
-        v.name: sum(not (a.high - a.low).is_number for a in v.axes)
-        for v in model.locals if v.name in ties.families
-    }  # fmt: skip
+    growing = _growing(analysis, ties)
     found = covers(ties, growing)
     for cover in found:
         others = [c for c in found if c != cover]
@@ -37,6 +34,33 @@ def partial(analysis: Analysis) -> Iterator[Suggestion]:
         sentence = _sentence(analysis, ties, cover, others, growing)
         yield Suggestion(sentence, applied, SEPARATE, values=model.values)
     yield from _blocks(analysis, ties)
+
+
+def smallest_cover(model: Model) -> dict[str, str]:
+    """The members to leave un-amortized so that no two others are tied, as the advice names them.
+
+    Returns:
+        By local ``all``, or a condition as in ``t mod 2 = 0``; empty where none is known.
+    """
+    analysis = analyse(model)
+    ties = ties_of(analysis)
+    for cover in covers(ties, _growing(analysis, ties)):
+        found = dict.fromkeys(cover.whole, "all")
+        for pattern in cover.patterns:
+            letters = ties.families[pattern.families[0]]
+            for family, kept in zip(pattern.families, pattern.kept, strict=True):
+                if len(kept) < pattern.period:
+                    found[family] = _residues(letters, pattern, kept) if kept else "all"
+        return found
+    return {}
+
+
+def _growing(analysis: Analysis, ties: Ties) -> dict[str, int]:
+    """How many axes of each family grow with the data."""
+    return {
+        v.name: sum(not (a.high - a.low).is_number for a in v.axes)
+        for v in analysis.model.locals if v.name in ties.families
+    }  # fmt: skip
 
 
 def declared_global(text: str, names: Iterable[str]) -> str:

@@ -6,11 +6,17 @@ never changes an answer.
 
 from avi_theory.numeric.nets.attention import Attention
 from avi_theory.numeric.nets.convolution import Convolution
-from avi_theory.numeric.nets.dense import Dense, linear
+from avi_theory.numeric.nets.dense import Dense, Linear
 from avi_theory.numeric.nets.film import Modulated
 from avi_theory.numeric.nets.kernel import Kernel
 from avi_theory.numeric.nets.recurrent import Recurrent
 
 __all__ = [
-    "Attention", "Convolution", "Dense", "Kernel", "Modulated", "Recurrent", "linear",
-]  # fmt: skip
+    "Attention",
+    "Convolution",
+    "Dense",
+    "Kernel",
+    "Linear",
+    "Modulated",
+    "Recurrent",
+]

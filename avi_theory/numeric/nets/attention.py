@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from avi_theory.numeric.nets.dense import linear
+from avi_theory.numeric.nets.dense import Linear
 
 
 class Attention(nn.Module):
@@ -42,9 +42,9 @@ class _Layer(nn.Module):
     def __init__(self, inputs: int, width: int, axes: int, generator: torch.Generator) -> None:
         super().__init__()
         self.width = width
-        self.asked = linear(inputs, 2 * width, generator)
-        self.value = linear(inputs, width, generator)
-        self.joined = linear(inputs + width, width, generator)
+        self.asked = Linear(inputs, 2 * width, generator)
+        self.value = Linear(inputs, width, generator)
+        self.joined = Linear(inputs + width, width, generator)
         self.far = nn.Parameter(torch.full((axes,), -1.0, dtype=torch.float64))
         self.signed = nn.Parameter(torch.zeros(axes, dtype=torch.float64))
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avi_theory.numeric.nets.dense import linear
+from avi_theory.numeric.nets.dense import Linear
 
 
 class Convolution(nn.Module):
@@ -33,7 +33,7 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         sizes = itertools.pairwise((inputs + 1, *widths))
-        self.layers = nn.ModuleList(linear(reach * a, b, generator) for a, b in sizes)
+        self.layers = nn.ModuleList(Linear(reach * a, b, generator) for a, b in sizes)
         self.width = widths[-1]
 
     def forward(self, x: Tensor, valid: Tensor, near: Tensor) -> Tensor:

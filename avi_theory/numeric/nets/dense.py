@@ -10,18 +10,27 @@ import torch
 from torch import Tensor, nn
 
 
-def linear(
-    inputs: int, outputs: int, generator: torch.Generator, *, gain: float = 1.0
-) -> nn.Linear:
-    """A linear layer with weights from a generator, so that no global state is touched."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, dtype=torch.float64)
-    scale = gain / math.sqrt(max(inputs, 1))
-    noise = torch.randn(outputs, inputs, generator=generator, dtype=torch.float64)
-    bias = torch.randn(outputs, generator=generator, dtype=torch.float64)
-    with torch.no_grad():
-        layer.weight.copy_(scale * noise)
-        layer.bias.copy_(0.5 * gain * bias)
-    return layer
+class Linear(nn.Module):
+    """``[…, inputs]`` to ``[…, outputs]``, with weights from a generator and no global state.
+
+    Args:
+        inputs, outputs: widths; 0 inputs leave a constant.
+        generator: of weights with variance ``gain² / inputs`` and biases with ``(gain / 2)²``.
+        gain: 0 for a layer that starts silent.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, generator: torch.Generator, *, gain: float = 1.0
+    ) -> None:
+        super().__init__()
+        weight = torch.randn(outputs, inputs, generator=generator, dtype=torch.float64)
+        bias = torch.randn(outputs, generator=generator, dtype=torch.float64)
+        self.weight = nn.Parameter(gain / math.sqrt(max(inputs, 1)) * weight)
+        self.bias = nn.Parameter(0.5 * gain * bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The affine map."""
+        return nn.functional.linear(x, self.weight, self.bias)
 
 
 class Dense(nn.Module):
@@ -30,7 +39,7 @@ class Dense(nn.Module):
     def __init__(self, inputs: int, widths: Sequence[int], generator: torch.Generator) -> None:
         super().__init__()
         sizes = itertools.pairwise((inputs, *widths))
-        self.layers = nn.ModuleList(linear(a, b, generator) for a, b in sizes)
+        self.layers = nn.ModuleList(Linear(a, b, generator) for a, b in sizes)
         self.width = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from avi_theory.numeric.nets.dense import Dense, linear
+from avi_theory.numeric.nets.dense import Dense, Linear
 
 
 class Modulated(nn.Module):
@@ -30,9 +30,9 @@ class Modulated(nn.Module):
     def __init__(self, inputs: int, widths: Sequence[int], generator: torch.Generator) -> None:
         super().__init__()
         sizes = itertools.pairwise((inputs, *widths))
-        self.layers = nn.ModuleList(linear(a, b, generator) for a, b in sizes)
+        self.layers = nn.ModuleList(Linear(a, b, generator) for a, b in sizes)
         self.hyper = Dense(inputs, widths[:1], generator)
-        self.modulation = linear(widths[0], 2 * sum(widths), generator, gain=0.0)
+        self.modulation = Linear(widths[0], 2 * sum(widths), generator, gain=0.0)
         self.width = widths[-1]
         self._splits = [w for w in widths for _ in range(2)]
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from avi_theory.numeric.nets.dense import linear
+from avi_theory.numeric.nets.dense import Linear
 
 
 class Recurrent(nn.Module):
@@ -42,8 +42,8 @@ class _Layer(nn.Module):
     def __init__(self, inputs: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
         self.width = width
-        self.forwards = linear(inputs, 3 * width, generator)
-        self.backwards = linear(inputs, 3 * width, generator)
+        self.forwards = Linear(inputs, 3 * width, generator)
+        self.backwards = Linear(inputs, 3 * width, generator)
         states = [torch.randn(width, 3 * width, generator=generator, dtype=torch.float64)
                   for _ in range(2)]  # fmt: skip
         self.state = nn.Parameter(torch.stack(states) / width**0.5)
