@@ -16,6 +16,7 @@ meanings, `numpy_functions` numpy ones.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +49,27 @@ def ref(name: str, *subscripts: Any) -> Expr:
 @lru_cache(maxsize=8192)
 def _indexed(name: str, subscripts: tuple[Expr, ...]) -> Expr:
     return IndexedBase(name, real=True)[subscripts]
+
+
+def put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
+    """Values put in for symbols and references, as `xreplace` does; names stay as they are.
+
+    References are taken from the store of `ref`, which is much faster than making them anew.
+    """
+    if not values or not isinstance(expr, sympy.Basic):
+        return expr
+    if expr in values:
+        return values[expr]
+    if isinstance(expr, Indexed):
+        subscripts = tuple(put(s, values) for s in expr.indices)
+        same = all(a is b for a, b in zip(subscripts, expr.indices, strict=True))
+        return expr if same else _indexed(name_of(expr), subscripts)
+    if not expr.args:
+        return expr
+    args = [put(a, values) for a in expr.args]
+    if all(a is b for a, b in zip(args, expr.args, strict=True)):
+        return expr
+    return expr.func(*args)
 
 
 def name_of(atom: Expr) -> str:

@@ -63,11 +63,12 @@ def square(part: Expr, u: Expr, v: Expr) -> Expr | None:
     if not (isinstance(power, sympy.Pow) and power.exp == 2 and scale.is_Rational):
         return None
     found = {}
+    both = {u, v}  # a set compares hashes first, which is much faster than comparing references
     for term in sympy.Add.make_args(power.base):
         slope, atom = term.as_coeff_Mul()
-        if atom in (u, v) and slope.is_Rational:
+        if atom in both and slope.is_Rational:
             found[atom] = slope
-        elif term.free_symbols & {u, v}:
+        elif term.free_symbols & both:
             return None
     return 2 * scale * found[u] * found[v] if len(found) == 2 else None
 

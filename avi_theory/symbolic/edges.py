@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.spec.terms import put
 from avi_theory.symbolic.components import Component, Components, Node
 from avi_theory.symbolic.differences import sign
 from avi_theory.symbolic.entries import index_text
@@ -78,9 +79,7 @@ def _differs(components: Components, inner: Node, axis: int, position: Expr) -> 
     site, place = components.site(inner)
     known = set(place.generics)
     for atom in dict.fromkeys(_references(components, inner)):
-        if atom.free_symbols & known and _lacking(
-            components, atom.xreplace({letter: position}), known
-        ):
+        if atom.free_symbols & known and _lacking(components, put(atom, {letter: position}), known):
             letters = {x for sub in terms.subscripts_of(atom) for x in sub.free_symbols}
             if letters <= known and components.tester.pair(place, site, atom).present:
                 return True
@@ -101,7 +100,7 @@ def same_form(components: Components, node: Node, other: Node, axis: int) -> boo
         raise ValueError("same_form compares members written out along the axis")
     letter = components.structure.axes(node.name)[axis].letter
     moved = Counter(
-        (e.xreplace(_shifted(components, e, letter, here - there)), free)
+        (put(e, _shifted(components, e, letter, here - there)), free)
         for e, free in _forms(components, other, {})
     )
     return _alike(components, node, Counter(_forms(components, node, {})), moved)
@@ -151,15 +150,17 @@ def _beyond(components: Components, atom: Expr) -> bool:
     return False
 
 
-def _forms(components: Components, node: Node, put: dict[Expr, Expr]) -> Iterator[Form]:
+def _forms(components: Components, node: Node, known: dict[Expr, Expr]) -> Iterator[Form]:
     """The factors holding a node with letters put in, and the ranges of their free letters."""
     for instance in _instances(components, node):
         free = {
             g.letter: terms.index_symbol(f"\N{MIDDLE DOT}{k}") for k, g in enumerate(instance.free)
         }
 
-        def moved(expr: Expr, free: dict[Symbol, Symbol] = free) -> Expr:
-            return expr.xreplace(free).xreplace(put)
+        both = {**known, **free}
+
+        def moved(expr: Expr, both: Mapping[Expr, Expr] = both) -> Expr:
+            return put(expr, both)
 
         yield (
             moved(instance.expr),
@@ -172,7 +173,7 @@ def _forms(components: Components, node: Node, put: dict[Expr, Expr]) -> Iterato
 
 def _shifted(components: Components, expr: Expr, letter: str, step: Expr) -> dict[Expr, Expr]:
     """Written positions along an index, moved by a step."""
-    put: dict[Expr, Expr] = {}
+    moves: dict[Expr, Expr] = {}
     for atom in expr.atoms(Indexed):
         axes = components.structure.axes(terms.name_of(atom).removeprefix("missing\N{MIDDLE DOT}"))
         if components.structure.role(atom) == "global" or len(axes) != len(atom.indices):
@@ -181,8 +182,8 @@ def _shifted(components: Components, expr: Expr, letter: str, step: Expr) -> dic
             sub + step if axis.letter == letter and sub.is_number else sub
             for sub, axis in zip(atom.indices, axes, strict=True)
         ]
-        put[atom] = terms.ref(terms.name_of(atom), *subs)
-    return put
+        moves[atom] = terms.ref(terms.name_of(atom), *subs)
+    return moves
 
 
 def _lacking(components: Components, atom: Expr, generic: set[Symbol]) -> bool:

@@ -46,6 +46,20 @@ class Cell:
         return self.kind in {"normal", "lognormal", "logit"}
 
 
+class Simplex:
+    r"""A Dirichlet factor: \(E \log\theta_k = \psi(\alpha_k) - \psi(\sum\alpha)\), and its slopes.
+
+    Args:
+        logs: logarithms of the concentrations.
+    """
+
+    def __init__(self, logs: np.ndarray) -> None:
+        self.alpha = np.exp(logs)
+        self.whole = self.alpha.sum()
+        self.psi, self.psi_whole = special.psi(self.alpha), special.psi(self.whole)
+        self.bend, self.bend_whole = special.zeta(2, self.alpha), special.zeta(2, self.whole)
+
+
 @dataclass
 class State:
     """The factors at one parameter vector, and the slopes collected so far."""
@@ -64,6 +78,13 @@ class State:
             if c.kind == "table"
         }
         self.slopes = {k: np.zeros_like(t) for k, t in self.tables.items()}
+        self._simplices: dict[int, Simplex] = {}
+
+    def simplex(self, slot: slice) -> Simplex:
+        """The Dirichlet factor whose parameters lie there, computed once."""
+        if slot.start not in self._simplices:
+            self._simplices[slot.start] = Simplex(self.parameters[slot])
+        return self._simplices[slot.start]
 
     def weight(self, chosen: Sequence[tuple[int, int]]) -> float:
         """The probability that some discrete latents take given values."""
@@ -199,12 +220,11 @@ class LogShare:
     def add(self, state: State) -> float:
         """Its expectation, weighted; its slopes go into the state."""
         cell = state.cells[self.latent]
-        alpha = np.exp(state.parameters[cell.slot])
-        k, whole = cell.coordinate, alpha.sum()
-        value = self.weight * float(special.psi(alpha[k]) - special.psi(whole))
+        factor, k = state.simplex(cell.slot), cell.coordinate
+        value = self.weight * float(factor.psi[k] - factor.psi_whole)
         outer = state.weight(self.chosen) * self.weight
-        slope = -special.polygamma(1, whole) * alpha
-        slope[k] += special.polygamma(1, alpha[k]) * alpha[k]
+        slope = -factor.bend_whole * factor.alpha
+        slope[k] += factor.bend[k] * factor.alpha[k]
         state.gradient[cell.slot] += outer * slope
         state.pass_on(self.chosen, value)
         return float(state.weight(self.chosen) * value)
@@ -239,13 +259,11 @@ def entropy(state: State) -> float:
             if cell.slot.start in seen:
                 continue
             seen.add(cell.slot.start)
-            alpha = np.exp(own)
-            whole = alpha.sum()
-            total += float(special.gammaln(alpha).sum() - special.gammaln(whole))
-            total += float((whole - len(alpha)) * special.psi(whole))
-            total -= float((alpha - 1) @ special.psi(alpha))
-            slope = (whole - len(alpha)) * special.polygamma(1, whole)
-            slope = slope - (alpha - 1) * special.polygamma(1, alpha)
+            factor = state.simplex(cell.slot)
+            alpha, excess = factor.alpha, factor.whole - len(factor.alpha)
+            total += float(special.gammaln(alpha).sum() - special.gammaln(factor.whole))
+            total += float(excess * factor.psi_whole - (alpha - 1) @ factor.psi)
+            slope = excess * factor.bend_whole - (alpha - 1) * factor.bend
             state.gradient[cell.slot] += slope * alpha
         else:
             total += float(own[1])

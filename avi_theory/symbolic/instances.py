@@ -16,6 +16,7 @@ import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
+from avi_theory.spec.terms import put
 from avi_theory.symbolic.differences import gap, letters_in, slope
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.places import Generic, Place, inside
@@ -60,7 +61,7 @@ class _Matching:
         if not (self.bound or self.facts) or not expr.free_symbols:
             return expr
         for _ in range(4):
-            new = expr.xreplace(self.bound).xreplace(self.facts)
+            new = put(put(expr, self.bound), self.facts)
             if new == expr:
                 break
             expr = new
@@ -97,7 +98,7 @@ class _Matching:
         return True
 
     def bind(self, letter: Symbol, value: Expr) -> None:
-        self.bound = {k: v.xreplace({letter: value}) for k, v in self.bound.items()}
+        self.bound = {k: put(v, {letter: value}) for k, v in self.bound.items()}
         self.bound[letter] = value
         self.open.discard(letter)
 
@@ -198,11 +199,11 @@ class Finder:
                 matching = self._match(term, place, targets, choice)
                 if matching is None:
                     continue
+                own = {r.letter for r in term.ranges}
                 signature = (
-                    tuple(sorted(((k.name, v) for k, v in matching.bound.items()
-                                  if k in {r.letter for r in term.ranges}), key=str)),
-                    tuple(sorted(map(str, matching.wanted))),
-                )  # fmt: skip
+                    frozenset((k, v) for k, v in matching.bound.items() if k in own),
+                    frozenset(matching.wanted),
+                )
                 if signature in seen:
                     continue
                 seen.add(signature)
@@ -222,7 +223,7 @@ class Finder:
             matching.open |= set(inner.values())
             if isinstance(pattern, Symbol):
                 continue
-            patterns = terms.subscripts_of(pattern.xreplace(inner) if inner else pattern)
+            patterns = terms.subscripts_of(put(pattern, inner))
             for left, right in zip(patterns, terms.subscripts_of(target), strict=True):
                 if self._selects(left):
                     continue
@@ -277,18 +278,18 @@ class Finder:
             free.append(
                 Generic(
                     letter,
-                    matching.reduce(r.low if lowest is None else lowest).xreplace(known),
-                    matching.reduce(r.high if highest is None else highest).xreplace(known),
-                    tuple((a.xreplace(names), b.xreplace(names)) for a, b in facts),
+                    put(matching.reduce(r.low if lowest is None else lowest), known),
+                    put(matching.reduce(r.high if highest is None else highest), known),
+                    tuple((put(a, names), put(b, names)) for a, b in facts),
                 )
             )
         scope = place.with_generics(free)
-        bound = {k: v.xreplace(names) for k, v in matching.bound.items()}
+        bound = {k: put(v, names) for k, v in matching.bound.items()}
         inner: dict[Symbol, Generic] = {}
-        expr = self._opened(term.expr.xreplace({**bound, **names}), scope, targets, inner)
-        facts_now = scope.facts
+        expr = self._opened(put(term.expr, {**bound, **names}), scope, targets, inner)
+        led = scope.facts
         for _ in range(3):
-            expr = expr.xreplace(facts_now)
+            expr = put(expr, led)
         return Instance(number, expr, tuple(free), tuple(inner.values()))
 
     def _opened(
@@ -337,4 +338,4 @@ class Finder:
             rest = terms.index_symbol(name)
             inner[rest] = Generic(rest, low, high)
             values.append(rest)
-        return [self._opened(body.xreplace({letter: v}), place, targets, inner) for v in values]
+        return [self._opened(put(body, {letter: v}), place, targets, inner) for v in values]

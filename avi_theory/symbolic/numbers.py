@@ -49,7 +49,13 @@ class Arithmetic:
         self.pi = +self.context.pi if self.context is not None else math.pi
 
     def number(self, value: Any) -> Any:
-        """A rational or float as a number of this precision."""
+        """A rational or float as a number of this precision.
+
+        Raises:
+            OutOfDomain: 1/0, or a root of a negative number.
+        """
+        if isinstance(value, Expr) and not value.is_extended_real:
+            raise OutOfDomain
         if self.context is None:
             return float(value)
         if isinstance(value, sympy.Rational):

@@ -245,24 +245,20 @@ HARD = {
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """More processor time than 1.4 s to begin attempts in, as test machines are slow and shared."""
-    monkeypatch.setattr(witness, "SECONDS", 3.0)
+    monkeypatch.setattr(witness, "SECONDS", 4.0)
 
 
-UNWITNESSED = {
-    "uniform chain": "the interval of a factor must be numbers",
-    "topics, local words": "in time",
-}
-"""What the advice says instead: an interval that depends on another latent has no factor, and
-with local topics no attempt tells two optima apart in time."""
+UNWITNESSED = {"uniform chain": "the interval of a factor must be numbers"}
+"""What the advice says instead: an interval that depends on another latent has no factor."""
 
 TEXTS = {**{k: c.text for k, c in STRUCTURES.items() if c.closes == "no"}, **HARD}
 
 
 def assert_witnessed(model: Model) -> None:
     """Two places, equal where the witness says so, with optima that differ beyond round-off."""
-    before = time.perf_counter()
+    before = time.process_time()
     report = check(model)
-    seconds = time.perf_counter() - before
+    seconds = time.process_time() - before
     assert report.closes == "no"
     witness = report.witness
     assert witness is not None, report.advice
@@ -273,7 +269,7 @@ def assert_witnessed(model: Model) -> None:
     else:
         assert witness.positions[0] == witness.positions[1]
         assert witness.data != witness.other_data
-    assert seconds < 6  # two seconds alone; test machines are shared
+    assert seconds < 6  # of processor time; two alone, but shared machines are slower
 
 
 @pytest.mark.parametrize("name", TEXTS)

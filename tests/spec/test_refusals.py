@@ -52,6 +52,23 @@ REFUSED: dict[str, tuple[str, list[tuple[int, int, str]]]] = {
         BASE + "observed x[n] ~ Normal(z[n,n], 1)", [(3, 24, "1 index.*found 2")],
     ),
     "too few subscripts": (BASE + "observed x[n] ~ Normal(z, 1)", [(3, 24, "1 index.*found 0")]),
+    "a scale that is 0 everywhere": (
+        BASE + "given s[n] = 0\nobserved x[n] ~ Normal(z[n], s[n])",
+        [(4, 30, "'sd'.*positive.*0")],
+    ),
+    "a root in an indexed given": (
+        BASE + "given s[n] = -1\nobserved x[n] ~ Normal(z[n], sqrt(s[n]))",
+        [(4, 30, "'sd'.*root of a negative")],
+    ),
+    "a division by a given 0 beside a latent": (
+        BASE + "given s[n] = 0\nobserved x[n] ~ Normal(z[n]/s[n], 1)",
+        [(4, 24, "'mean'.*divides by zero")],
+    ),
+    "a potential without a value": (
+        BASE + "given s[n] = 0\nobserved x[n] ~ Normal(z[n], 1)\n"
+        "potential -z[n]**2/s[n] for n in 1:N",
+        [(5, 11, "potential.*divides by zero")],
+    ),
     "negative scale": ("observed x ~ Normal(0, -1)", [(1, 24, "'sd'.*positive.*-1")]),
     "negative scale by a given": (
         "given s = -2\nobserved x ~ Normal(0, s)", [(2, 24, "'sd'.*positive.*-2")],

@@ -68,12 +68,10 @@ def constant(expression: Expr, known: Mapping[Expr, float] | None = None) -> flo
     function = _REAL.get(expression.func)
     if not (function or expression.is_Add or expression.is_Mul or expression.is_Pow):
         return None
-    numbers: list[float] = []
-    for argument in expression.args:
-        value = constant(argument, known)
-        if value is None:
-            return None
-        numbers.append(value)
+    parts = [constant(argument, known) for argument in expression.args]  # each may be refused
+    numbers = [p for p in parts if p is not None]
+    if len(numbers) < len(parts):
+        return None
     try:
         if expression.is_Add:
             return _finite(math.fsum(numbers))

@@ -119,6 +119,9 @@ def _potential(
     value = reader.scalar()
     _remember(reader, "", bound, written)
     if not value.broken and ranges is not None:
+        if complaint := domains.undefined(value.expr, scope):
+            reader.problem(code.node, f"The potential is no sensible number: {complaint}")
+            return
         written.read.add(id(raw))
         written.potentials.append(
             Potential(value.expr, bound, raw.statement.text, raw.statement.line)

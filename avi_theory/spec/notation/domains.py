@@ -28,7 +28,7 @@ _SCALAR: dict[str, tuple[Callable[[float], bool], str]] = {
 def complaint(parameter: Parameter, expression: Expr, scope: Scope) -> str:
     """Why a parameter is certainly outside its domain, or ""."""
     try:
-        known = scope.numbers()
+        known = _known(expression, scope)
         if parameter.domain == "simplex":
             return _simplex(expression, scope, known)
         if parameter.domain == "covariance":
@@ -63,6 +63,25 @@ def _real_variable(domain: str, wanted: str, expression: Expr, scope: Scope) -> 
     if variable is None or domain == "count" or name not in scope.proper_reals:
         return ""
     return f"must be {wanted}, but {name!r} takes every real value; use exp or sigmoid of it."
+
+
+def undefined(expression: Expr, scope: Scope) -> str:
+    """Why an expression certainly has no value, or ""."""
+    try:
+        constant(expression, _known(expression, scope))
+    except (TooLarge, Undefined) as error:
+        return str(error)
+    return ""
+
+
+def _known(expression: Expr, scope: Scope) -> dict[Expr, float]:
+    """Givens that the text gives a number, indexed ones that have one number everywhere too."""
+    known = scope.numbers()
+    for atom in expression.atoms(Indexed):
+        given = scope.givens.get(terms.name_of(atom))
+        if given is not None and isinstance(given.value, Expr) and given.value.is_Rational:
+            known[atom] = float(given.value)
+    return known
 
 
 def _literal(name: str, scope: Scope) -> Any:
