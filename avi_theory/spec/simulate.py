@@ -172,17 +172,12 @@ class _Job:
         generator: np.random.Generator,
     ) -> None:
         """Draw the instances `at` and store them."""
+        if self.source.over:
+            self._draw_together(values, done, generator)
+            return
         arguments = {name: _evaluate(part, at, values) for name, part in self.arguments.items()}
         family = self.source.family
         assert self.target.positions is not None and family.sample is not None
-        if self.source.over:
-            size = self.target.positions.shape[1]
-            arguments["mean"] = np.broadcast_to(arguments["mean"], (1, size))
-            drawn = family.sample(generator, arguments, (1, size))
-            values[self.source.variable][self.target.positions[0]] = drawn[0]
-            done[self.source.variable][self.target.positions[0]] = True
-            self.finished[:] = True
-            return
         store = values[self.source.variable]
         shape = (len(at), *store.shape[1:])
         if store.ndim == 1 or not family.multivariate:
@@ -192,6 +187,23 @@ class _Job:
         store[self.target.positions[at]] = family.sample(generator, arguments, shape)
         done[self.source.variable][self.target.positions[at]] = True
         self.finished[at] = True
+
+    def _draw_together(
+        self,
+        values: dict[str, np.ndarray],
+        done: dict[str, np.ndarray],
+        generator: np.random.Generator,
+    ) -> None:
+        """All points of an index under one joint prior; its kernel has a row for each point."""
+        sample = self.source.family.sample
+        assert self.target.positions is not None and sample is not None
+        points = self.target.positions[0]
+        shape = (1, len(points))
+        cov = _evaluate(self.arguments["cov"], np.arange(len(points)), values)
+        mean = np.broadcast_to(_evaluate(self.arguments["mean"], np.zeros(1, int), values), shape)
+        values[self.source.variable][points] = sample(generator, {"mean": mean, "cov": cov}, shape)
+        done[self.source.variable][points] = True
+        self.finished[:] = True
 
 
 def _lift(argument: np.ndarray, count: int, rank: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 from avi_theory import InputError, Model, load, measure, predict, simulate, smallest_inputs
 from avi_theory.spec.bound import bind
+from avi_theory.spec.simulate import simulate_bound
 
 CHAIN = """
 index t = 1:T
@@ -102,3 +103,11 @@ def test_the_smallest_inputs_without_an_order_are_no_windows():
     own = ("y[:,j]", "y[i,:]")
     assert [c.inputs for c in found.choices] == [(), own, ("mean(y)", *own)]
     assert found.smallest.inputs == own and found.smallest.gap_per_latent == 0.0
+
+
+def test_a_gaussian_process_is_drawn_with_its_kernel():
+    bound = bind(load("gaussian_process").with_values(N=6), "models/data/gaussian_process.csv")
+    drawn = np.stack([simulate_bound(bound, seed=k).latents["f"] for k in range(200)])
+    s = bound.known["s"]
+    assert np.abs(np.cov(drawn.T) - np.exp(-np.abs(s[:, None] - s))).max() < 0.4
+    assert np.abs(drawn.mean(0)).max() < 0.3
