@@ -33,9 +33,9 @@ def declared(name: str, sets: Sequence[str] | None, sizes: Sequence[str] | None)
 
 
 def pairs(
-    option: str, words: Sequence[str] | None, example: str = "N=100"
+    option: str, words: Sequence[str] | None, example: str = "N=100", *, joint: bool = False
 ) -> list[tuple[str, str]]:
-    """``NAME=VALUE`` taken apart, each name once.
+    """``NAME=VALUE`` taken apart, each name once; a joint one may name several, ``a,b=VALUE``.
 
     Example:
         >>> pairs("--set", ["tau=2", "A=[[1, 0], [0, 1]]"])
@@ -45,7 +45,8 @@ def pairs(
     for word in words or ():
         name, sign, value = word.partition("=")
         name, value = name.strip(), value.strip()
-        if not sign or not name.isidentifier() or not value:
+        parts = name.split(",") if joint else [name]
+        if not sign or not all(n.strip().isidentifier() for n in parts) or not value:
             raise InputError(f"{option} {word}: expected NAME=VALUE, as in {option} {example}.")
         if name in found:
             raise InputError(f"{option} names {name} twice. Give it once.")

@@ -66,13 +66,13 @@ class Elbo:
     def quadratic(self) -> bool:
         """Whether the model is linear-Gaussian: the log density quadratic, all factors Normal."""
         return all(f.quadratic for f in self.factors) and all(
-            f.kind == "Normal" for f in self.families.values()
+            f.kind in ("Normal", "FullNormal") for f in self.families.values()
         )
 
     @property
     def concave(self) -> bool:
         """Whether the ELBO is known to have one optimum: a log-concave target, Normal factors."""
-        if any(f.kind != "Normal" for f in self.families.values()):
+        if any(f.kind not in ("Normal", "FullNormal") for f in self.families.values()):
             return False
         return self.quadratic or all(f.concave for f in self.factors)
 
@@ -97,12 +97,16 @@ class Elbo:
         noise = {}
         for name, f in self.families.items():
             if f.real:
-                shape = (self.samples // 2, f.points, *((f.dim,) if f.vector else ()))
+                shape = (self.samples // 2, f.points, *((f.coordinates,) if f.vector else ()))
                 half = torch.randn(shape, generator=generator, dtype=torch.float64)
-                both = torch.cat([half, -half])
-                if f.law != "normal":
-                    both = torch.special.ndtr(both)
-                noise[name] = both.to(self.where.device, self.where.dtype)
+                both = torch.cat([half, -half]).to(self.where.device, self.where.dtype)
+                noise[name] = torch.special.ndtr(both) if f.law != "normal" else both
+        joint = {
+            name: torch.stack([noise[n] for n in f.before], -1)
+            for name, f in self.families.items()
+            if f.unit
+        }
+        noise |= joint
         return replace(self, noise=noise)
 
     def without_moments(self, tables: Tables) -> bool:
@@ -146,6 +150,6 @@ def elbo_of(
     """
     kinds = families(bound, factors)
     lowered = expected_factors(ground(bound), kinds, where)
-    largest = max((f.points * f.dim for f in kinds.values()), default=1)
+    largest = max((f.points * f.coordinates for f in kinds.values()), default=1)
     samples = max(2, min(samples, MAX_DRAWS // largest) // 2 * 2)
     return Elbo(kinds, lowered, where, {}, samples).with_noise(seed)

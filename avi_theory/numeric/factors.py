@@ -18,7 +18,8 @@ class Factors:
     Attributes:
         mean, log_sd: ``[P]``, or ``[P, d]`` for a vector, of u before its transform.
         law: of u; alpha, beta: its parameters where it is not Gaussian.
-        root: ``[P, d, d]``, L with covariance LLᵀ, of a Normal factor with all covariances.
+        root: ``[P, d, d]``, L with covariance LLᵀ, of a vector with all covariances.
+        row: ``[P, k]``, the row of such an L that belongs to one of several variables.
         expected_log: ``[P, d]`` of a simplex, with its concentration; its mean is then its own.
         log_probability: ``[P, K]`` of a discrete variable; `weights` instead of its exponential
             where the derivative in the probabilities themselves is wanted.
@@ -30,6 +31,7 @@ class Factors:
     alpha: Tensor | None = None
     beta: Tensor | None = None
     root: Tensor | None = None
+    row: Tensor | None = None
     expected_log: Tensor | None = None
     concentration: Tensor | None = None
     log_probability: Tensor | None = None
@@ -47,8 +49,9 @@ class Factors:
         """Values of u, smooth in the parameters, from fixed noise, and their log weights.
 
         Args:
-            noise: samples first; standard normals for a Gaussian u (then nothing is weighed), else
-                numbers between 0 and 1 for heavier-tailed proposals.
+            noise: samples first; standard normals for a Gaussian u (then nothing is weighed; with a
+                row one for each of its entries, last), else numbers between 0 and 1 for
+                heavier-tailed proposals.
         """
         if self.alpha is not None and self.beta is not None:
             u, level, proposal = laws.proposed(self.law, self.alpha, self.beta, noise)
@@ -56,4 +59,6 @@ class Factors:
         assert self.mean is not None and self.log_sd is not None
         if self.root is not None:
             return self.mean + (self.root @ noise.unsqueeze(-1)).squeeze(-1), None
+        if self.row is not None:
+            return self.mean + (self.row * noise).sum(-1), None
         return self.mean + torch.exp(self.log_sd) * noise, None

@@ -13,10 +13,11 @@ these families; they differ in where ν comes from.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,6 +56,8 @@ class Family:
         categories: K of a discrete variable, else 0.
         low, high: ends of a bounded support.
         chart: the transform of u.
+        unit: the variables that share one Normal with all covariances, in order; () if none do.
+        full: coordinates of a vector with all covariances, whose table has one row; else 0.
     """
 
     name: str
@@ -66,6 +69,18 @@ class Family:
     low: float = 0.0
     high: float = 1.0
     chart: Chart = "identity"
+    unit: tuple[str, ...] = ()
+    full: int = 0
+
+    @property
+    def coordinates(self) -> int:
+        """Scalars at each index point."""
+        return self.full or self.dim
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """The variables whose noise its own depends on, itself last."""
+        return self.unit[: self.unit.index(self.name) + 1] if self.unit else ()
 
     @property
     def law(self) -> Law:
@@ -77,12 +92,16 @@ class Family:
         """Free parameters per coordinate: location and scale, log concentration, K − 1 logits."""
         if self.discrete:
             return self.categories - 1
+        if self.full:
+            return self.full * (self.full + 3) // 2
+        if self.unit:
+            return 2 + self.unit.index(self.name)
         return 1 if self.kind in ("Dirichlet", "Point") else 2
 
     @property
     def location(self) -> int:
         """How many of a coordinate's parameters are its location; the others are its scale."""
-        return self.width if self.discrete else 1
+        return self.width if self.discrete else self.full or 1
 
     @property
     def real(self) -> bool:
@@ -92,7 +111,7 @@ class Family:
     @property
     def gaussian(self) -> bool:
         """Whether the table holds means and log standard deviations of a Gaussian u."""
-        return self.real and self.law == "normal" and self.kind != "Point"
+        return self.real and self.law == "normal" and self.kind not in ("Point", "FullNormal")
 
     @property
     def discrete(self) -> bool:
@@ -118,6 +137,12 @@ class Family:
         rows = parameters if self.vector else parameters[:, 0]
         if self.kind == "Point":
             return Factors(mean=rows[..., 0], log_sd=torch.full_like(rows[..., 0], POINT))
+        if self.full:
+            return _correlated_vector(rows[:, 0], self.full)
+        if self.unit:
+            own = torch.cat([rows[:, 2:], torch.ones_like(rows[:, :1])], -1)
+            row = rows[:, 1:2].exp() * own
+            return Factors(mean=rows[:, 0], log_sd=0.5 * (row**2).sum(-1).log(), row=row)
         if self.law == "normal":
             return Factors(mean=rows[..., 0], log_sd=rows[..., 1])
         alpha, beta = natural(self.law, rows)
@@ -138,8 +163,23 @@ class Family:
             return factors.log_sd.new_zeros(())
         if factors.alpha is not None and factors.beta is not None:
             return laws.entropy(self.law, factors.alpha, factors.beta).sum()
-        constant = 0.5 * (1 + math.log(2 * math.pi)) * self.points * self.dim
+        constant = 0.5 * (1 + math.log(2 * math.pi)) * self.points * self.coordinates
+        if factors.root is not None:
+            return torch.diagonal(factors.root, dim1=-2, dim2=-1).log().sum() + constant
+        if factors.row is not None:
+            return factors.row[:, -1].log().sum() + constant
         return factors.log_sd.sum() + constant
+
+
+def _correlated_vector(rows: Tensor, d: int) -> Factors:
+    """Means, log diagonal of the Cholesky root L, and its rows in units of that, ``[P, width]``."""
+    below = torch.tril_indices(d, d, -1, device=rows.device)
+    unit = torch.diag_embed(torch.ones_like(rows[:, :d]))
+    lower = rows.new_zeros(len(rows), d, d).index_put(
+        (torch.arange(len(rows), device=rows.device)[:, None], below[0], below[1]), rows[:, 2 * d :]
+    )
+    root = rows[:, d : 2 * d, None].exp() * (unit + lower)
+    return Factors(mean=rows[:, :d], log_sd=0.5 * (root**2).sum(-1).log(), root=root)
 
 
 def natural(law: Law, table: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,6 +233,8 @@ def family_of(bound: Bound, variable: Variable, factor: str | None = None) -> Fa
     low, high = _ends(bound, variable) if variable.support == "interval" else (0.0, 1.0)
     chart = CHARTS.get(variable.support, "identity")
     dim, vector = bound.dim(variable), variable.dim is not None
+    if kind == "FullNormal" and vector:
+        return Family(variable.name, kind, points, 1, True, full=dim)
     return Family(variable.name, kind, points, dim, vector, 0, low, high, chart)
 
 
@@ -234,7 +276,28 @@ def families(bound: Bound, factors: Mapping[str, str] | None = None) -> Mapping[
         InputError: a factor that does not exist or does not fit its latent.
     """
     model = bound.model
-    chosen = checked(model, factors)
-    return {
-        v.name: family_of(bound, v, chosen.get(v.name)) for v in (*model.globals, *model.locals)
+    chosen = {
+        name: (kind, tuple(names.split(",")))
+        for names, kind in checked(model, factors).items()
+        for name in names.split(",")
     }
+    found = {}
+    for v in (*model.globals, *model.locals):
+        kind, named = chosen.get(v.name, (None, ()))
+        together = tuple(w.name for w in (*model.globals, *model.locals) if w.name in named)
+        family = family_of(bound, v, kind)
+        if len(together) > 1:
+            _same_points(bound, together)
+            family = replace(family, unit=together)
+        found[v.name] = family
+    return found
+
+
+def _same_points(bound: Bound, names: Sequence[str]) -> None:
+    first = bound.tables[names[0]]
+    for name in names[1:]:
+        if not np.array_equal(bound.tables[name].points, first.points):
+            raise InputError(
+                f"{names[0]} and {name} stand at different index points, so no factor holds one of "
+                "each. Latents that share a factor need the same index."
+            )

@@ -69,8 +69,8 @@ def starting_tables(elbo: Elbo, seed: int, spread: float) -> dict[str, Tensor]:
     for name, f in elbo.families.items():
         noise = torch.randn(f.shape, generator=generator, dtype=torch.float64)
         table = spread * noise
-        if f.real and f.width == 2:
-            table[..., 1] *= 0.1
+        if f.real and f.width > f.location:
+            table[..., f.location :] *= 0.1
         if f.law != "normal":
             table[..., 1] += FIRST_SHAPE
         found[name] = table.to(elbo.where.device, elbo.where.dtype)

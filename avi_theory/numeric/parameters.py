@@ -265,7 +265,15 @@ def fisher(family: Family, table: Tensor) -> Tensor:
         return torch.ones_like(table)
     if family.law != "normal":
         return laws.fisher(family.law, *natural(family.law, table)).clamp_min(1e-8)
+    if family.full:
+        d = family.full
+        mean = torch.exp(-2 * table[..., d : 2 * d].clamp(-300, 300))
+        rest = torch.ones_like(table[..., 2 * d :])
+        return torch.cat([mean, torch.full_like(mean, 2.0), rest], -1)
     mean = torch.exp(-2 * table[..., 1].clamp(-300, 300))
+    if family.unit:
+        rest = torch.ones_like(table[..., 2:])
+        return torch.cat([mean[..., None], torch.full_like(mean, 2.0)[..., None], rest], -1)
     return torch.stack([mean, torch.full_like(mean, 2.0)], -1)
 
 

@@ -53,8 +53,10 @@ def summarise(
         elif family.law != "normal":
             columns.append(_lawful(family, table))
         else:
-            log_sd = numbers[..., 1] if exact is None else np.log(exact[name])
-            columns.append(_continuous(family, numbers[..., 0].ravel(), log_sd.ravel()))
+            q = family.factors(table.detach().cpu().double())
+            assert q.mean is not None and q.log_sd is not None
+            log_sd = q.log_sd.numpy() if exact is None else np.log(exact[name])
+            columns.append(_continuous(family, q.mean.numpy().ravel(), log_sd.ravel()))
     mean, sd, low, median, high = np.concatenate(columns, 1) if columns else np.zeros((5, 0))
     return Posterior(tuple(names), mean, sd, low, median, high, probabilities)
 
@@ -64,7 +66,7 @@ def _labels(bound: Bound, family: Family) -> list[str]:
     labels = [table.label(k) for k in range(table.size)]
     if not family.vector:
         return labels
-    return [f"{label}[{d}]" for label in labels for d in range(family.dim)]
+    return [f"{label}[{d}]" for label in labels for d in range(family.coordinates)]
 
 
 def _continuous(family: Family, m: np.ndarray, log_sd: np.ndarray) -> np.ndarray:

@@ -122,10 +122,11 @@ def factors_of(
 
     Only those that differ from the factor that goes with the latent's support.
     """
+    said = {n.strip() for names in factors or {} for n in names.split(",")}
     named = {
         name: named_family(local.optimal_factor.family)
         for name, local in report.locals.items()
-        if local.optimal_factor is not None
+        if local.optimal_factor is not None and name not in said
     }
     default = {
         name: kind for name, kind in named.items() if kind is not None and fits(model, name, kind)

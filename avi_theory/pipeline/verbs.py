@@ -127,10 +127,11 @@ def measure(
         free: locals that keep factors of their own, as `free_members` reads them: ``cover``, or
             ``z[t] at t mod 2 = 0``, or ``{"z": [2, 4, 6]}``.
         checkpoint: a folder from which the same call goes on after an interruption.
-        factors: the kinds of factors of some latents, ``{"z": "gamma"}``: normal, full (a vector's
-            Normal with all covariances), lognormal, gamma, inversegamma, logitnormal, beta,
-            dirichlet, categorical, or point (a global without spread).  The others have the family
-            of the optimal factor where `check` names it, else the one that goes with their support.
+        factors: the kinds of factors of some latents, ``{"z": "gamma"}``: normal, full (a Normal
+            with all covariances, of a vector or of latents at equal points, ``{"a,b": "full"}``),
+            lognormal, gamma, inversegamma, logitnormal, beta, dirichlet, categorical, or point (a
+            global without spread).  The others have the family of the optimal factor where `check`
+            names it, else the one that goes with their support.
         progress: called with (run, iteration, ELBO, gradient norm).
 
     Raises:

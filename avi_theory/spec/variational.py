@@ -5,7 +5,7 @@ The names are those users write: ``factors={"z": "gamma"}``, ``--factor z=gamma`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avi_theory.errors import InputError, nearest
@@ -20,18 +20,18 @@ class Factor:
         family: its name in prose and in `check`'s optimal factor.
         supports: of the latents it can stand for.
         only_global: whether locals cannot have it.
-        only_vector: whether scalars cannot have it.
+        only_joint: whether a scalar can have it together with others only.
     """
 
     family: str
     supports: tuple[str, ...]
     only_global: bool = False
-    only_vector: bool = False
+    only_joint: bool = False
 
 
 FACTORS: Mapping[str, Factor] = {
     "normal": Factor("Normal", ("real",)),
-    "full": Factor("FullNormal", ("real",), only_vector=True),
+    "full": Factor("FullNormal", ("real",), only_joint=True),
     "lognormal": Factor("LogNormal", ("positive",)),
     "gamma": Factor("Gamma", ("positive",)),
     "inversegamma": Factor("InverseGamma", ("positive",)),
@@ -60,34 +60,62 @@ def named_family(family: str) -> str | None:
 
 
 def checked(model: Model, factors: Mapping[str, str] | None) -> dict[str, str]:
-    """The user's choice of factors, each of them possible.
+    """The user's choice of factors, each of them possible; ``a,b`` for latents that share one.
 
     Raises:
         InputError: no such latent, no such factor, or one that does not fit the latent.
     """
-    latents = {v.name: v for v in (*model.globals, *model.locals)}
-    found = {}
-    for name, wanted in (factors or {}).items():
-        if name not in latents:
-            raise InputError(
-                f"{model.name} has no latent {name!r} to choose a factor for. "
-                f"{nearest(name, latents)} Its latents: {', '.join(latents)}."
-            )
+    found: dict[str, str] = {}
+    for names, wanted in (factors or {}).items():
+        together = [n.strip() for n in names.split(",")]
         kind = wanted.strip().lower()
-        if kind not in FACTORS:
-            raise InputError(
-                f"The factor {wanted!r} of {name} is unknown. {nearest(kind, FACTORS)} "
-                f"Known: {', '.join(FACTORS)}."
-            )
-        reason = _unfit(latents[name], FACTORS[kind])
-        if reason:
-            fitting = [k for k, f in FACTORS.items() if not _unfit(latents[name], f)]
-            raise InputError(
-                f"{name} cannot have a {kind} factor: {reason}. "
-                f"It can have: {', '.join(fitting) or 'none'}."
-            )
-        found[name] = kind
+        for name in together:
+            _possible(model, name, kind, len(together) > 1)
+        if len(together) > 1:
+            _together(model, together, kind)
+        again = set(together) & {n for other in found for n in other.split(",")}
+        if again:
+            raise InputError(f"{min(again)} was given two factors. Give it one.")
+        found[",".join(together)] = kind
     return found
+
+
+def _possible(model: Model, name: str, kind: str, joint: bool) -> None:
+    """Refuse a factor that this latent cannot have."""
+    latents = {v.name: v for v in (*model.globals, *model.locals)}
+    if name not in latents:
+        raise InputError(
+            f"{model.name} has no latent {name!r} to choose a factor for. "
+            f"{nearest(name, latents)} Its latents: {', '.join(latents)}."
+        )
+    if kind not in FACTORS:
+        raise InputError(
+            f"The factor {kind!r} of {name} is unknown. {nearest(kind, FACTORS)} "
+            f"Known: {', '.join(FACTORS)}."
+        )
+    reason = _unfit(latents[name], FACTORS[kind], joint)
+    if reason:
+        fitting = [k for k, f in FACTORS.items() if not _unfit(latents[name], f)]
+        raise InputError(
+            f"{name} cannot have a {kind} factor: {reason}. "
+            f"It can have: {', '.join(fitting) or 'none'}."
+        )
+
+
+def _together(model: Model, names: Sequence[str], kind: str) -> None:
+    """Refuse several latents that cannot share one Normal factor."""
+    variables = [model.variables[n] for n in names]
+    reason = ""
+    if kind != "full":
+        reason = f"a {kind} factor is one for each; a Normal with all covariances is 'full'"
+    elif len(set(names)) < len(names):
+        reason = "a latent is named twice"
+    elif any(v.dim is not None for v in variables):
+        reason = "one of them is a vector, which has a full factor of its own"
+    elif len({v.role for v in variables}) > 1 or len({len(v.axes) for v in variables}) > 1:
+        reason = "they do not stand at the same index points"
+    if reason:
+        raise InputError(f"{', '.join(names)} cannot share a factor: {reason}.")
 
 
 def fits(model: Model, name: str, kind: str) -> bool:
@@ -101,16 +129,19 @@ def unlike_default(model: Model, factors: Mapping[str, str] | None) -> dict[str,
     return {
         name: kind
         for name, kind in checked(model, factors).items()
-        if kind != default_factor(supports[name])
+        if "," in name or kind != default_factor(supports[name])
     }
 
 
-def _unfit(variable: Variable, factor: Factor) -> str:
-    """Why a latent cannot have this factor; empty if it can."""
+def _unfit(variable: Variable, factor: Factor, joint: bool = False) -> str:
+    """Why a latent cannot have this factor (together with others); empty if it can."""
     if variable.support not in factor.supports:
         return f"its values are '{variable.support}'"
     if factor.only_global and variable.role != "global":
         return "it is local, and a point has no entropy to weigh against the others'"
-    if factor.only_vector and variable.dim is None:
-        return "it is a scalar at each index point, which has no covariance of its own"
+    if factor.only_joint and variable.dim is None and not joint:
+        return (
+            "it is a scalar at each index point, which has no covariance of its own; name two "
+            "latents, as in 'a,b'"
+        )
     return ""

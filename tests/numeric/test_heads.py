@@ -6,6 +6,13 @@ import sympy
 import torch
 
 from avi_theory.errors import InputError
+from avi_theory.numeric.lowering.covariance import (
+    COVARIANCES,
+    cov_entry,
+    cov_form,
+    cov_rows,
+    cov_trace,
+)
 from avi_theory.numeric.lowering.heads import COORDINATEWISE, ELEMENTWISE, Program, mvn_trace
 from avi_theory.spec import terms
 
@@ -94,19 +101,28 @@ def test_vectors_and_scalars_broadcast_by_rank_not_by_accident():
 @pytest.mark.parametrize("head", COORDINATEWISE, ids=lambda h: h.__name__)
 def test_heads_that_mix_coordinates_agree_with_numpy(head):
     g = np.random.default_rng(1)
-    a, b, c, k = sympy.symbols("a b c k", real=True)
+    a, b, c, e, k, w = sympy.symbols("a b c e k w", real=True)
     root = g.normal(size=(3, 3))
     values = {
         a: g.normal(size=(4, 3)), b: g.normal(size=(4, 3)), c: root @ root.T + np.eye(3),
-        k: np.array([0.0, 2.0, 1.0, 1.0]),
+        k: np.array([0.0, 2.0, 1.0, 1.0]), w: g.normal(size=(2, 3)),
+        e: 2 * root @ root.T + np.eye(3),
     }  # fmt: skip
     arguments = {
         terms.pick: (a, k), terms.mvn_log_density: (a, b, c), mvn_trace: (a, c),
+        cov_form: (a, c), cov_rows: (w, c), cov_entry: (c, 0, 2), cov_trace: (c, e),
     }.get(head, (a,))  # fmt: skip
-    found = Program(head(*arguments), {a: 1, b: 1, c: 2})(
+    found = Program(head(*arguments), {a: 1, b: 1, c: 2, w: 2, e: 2})(
         {s: torch.tensor(v) for s, v in values.items()}
     )
-    if head is mvn_trace:
+    if head in COVARIANCES:
+        wanted = {
+            cov_form: np.einsum("ni,ij,nj->n", values[a], values[c], values[a]),
+            cov_rows: np.diag(values[w] @ values[c] @ values[w].T),
+            cov_entry: values[c][0, 2],
+            cov_trace: np.trace(np.linalg.solve(values[e], values[c])),
+        }[head]
+    elif head is mvn_trace:
         wanted = (values[a] * np.diag(np.linalg.inv(values[c]))).sum(-1)
     else:
         wanted = terms.numpy_functions()[head.__name__](*(values[s] for s in arguments))

@@ -51,6 +51,16 @@ def test_other_factors_take_a_gaussian_models_numbers_away():
     assert side_by_side.gaps["approximation"].kind == "none"
 
 
+def test_a_shared_factor_takes_back_what_factorizing_a_unit_costs():
+    """Rats: intercept and slope of one animal are correlated in the posterior."""
+    model = load("rats")
+    apart, shared = (measure(model, factors=f, function="affine") for f in (None, {"a,b": "full"}))
+    exact = apart.log_evidence["value"]
+    assert apart.fvi.elbo < shared.fvi.elbo - 10 and shared.fvi.elbo < exact
+    assert shared.fvi.certified and shared.gap == pytest.approx(0, abs=1e-6)
+    assert predict(model, function="affine", factors={"a,b": "full"}).kind == "none"
+
+
 def test_impossible_factors_are_refused_before_anything_is_fitted():
     for verb in (predict, measure, compare):
         with pytest.raises(InputError, match="cannot have a beta factor"):

@@ -29,7 +29,7 @@ def compare(
 ) -> Answer:
     """Predict, measure, and say whether the two agree (exit code 3 if they cannot)."""
     question = declared(model, sets, sizes)
-    chosen = dict(pairs("--factor", factors, "z=gamma"))
+    chosen = dict(pairs("--factor", factors, "z=gamma", joint=True))
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import compare as set_side_by_side
 

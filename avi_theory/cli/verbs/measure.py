@@ -30,7 +30,7 @@ def measure(
 ) -> Answer:
     """Fit factorized and amortized inference on the same objective."""
     question = declared(model, sets, sizes)
-    chosen = dict(pairs("--factor", factors, "z=gamma"))
+    chosen = dict(pairs("--factor", factors, "z=gamma", joint=True))
     folder, kept = folder_ready(out), file_ready(save)
     from avi_theory.pipeline import measure as fit
 

@@ -35,7 +35,7 @@ def predict(
         inputs=inputs,
         function=function or "any",
         sharing=sharing,
-        factors=dict(pairs("--factor", factors, "z=gamma")),
+        factors=dict(pairs("--factor", factors, "z=gamma", joint=True)),
     )
     if folder:
         from avi_theory.cli.artifacts import keep

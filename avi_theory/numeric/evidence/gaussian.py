@@ -40,11 +40,11 @@ def by_determinant(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
         return Evidence.unknown(
             "the integral diverges: the precision matrix is not positive definite"
         )
-    means = {n: t[None, ..., 0] if elbo.families[n].vector else t[None, :, 0, 0]
-             for n, t in fvi.tables.items()}  # fmt: skip
     with torch.no_grad():
+        q = elbo.marginals(fvi.tables)
+        means = {n: f.mean[None] for n, f in q.items() if f.mean is not None}
         level = sum(float(f.log_density(means, {})) for f in elbo.factors)
-    size = sum(f.points * f.dim for f in elbo.families.values())
+    size = sum(f.points * f.coordinates for f in elbo.families.values())
     value = level + 0.5 * size * math.log(2 * math.pi) - 0.5 * log_det
     return Evidence(value, "exact: Gaussian integral")
 
@@ -75,10 +75,10 @@ def gaussian_sds(elbo: Elbo) -> dict[str, np.ndarray] | None:
     _, blocks = block_tridiagonal(torch.as_tensor(np.stack(diagonal)), torch.as_tensor(links))
     variance = np.empty(total)
     variance[order] = torch.diagonal(blocks, dim1=-2, dim2=-1).reshape(-1)[:total].numpy()
-    sizes = [f.points * f.dim for f in elbo.families.values()]
+    sizes = [f.points * f.coordinates for f in elbo.families.values()]
     split = np.split(np.sqrt(variance), np.cumsum(sizes)[:-1])
     return {
-        n: part.reshape(f.points, f.dim)
+        n: part.reshape(f.points, f.coordinates)
         for (n, f), part in zip(elbo.families.items(), split, strict=True)
     }
 

@@ -43,7 +43,7 @@ class Precision:
 
 def precision_of(elbo: Elbo) -> Precision | None:
     """Λ of a quadratic log density; None if it has neither structure nor a small size."""
-    sizes = np.asarray([f.points * f.dim for f in elbo.families.values()])
+    sizes = np.asarray([f.points * f.coordinates for f in elbo.families.values()])
     starts = dict(zip(elbo.families, np.cumsum([0, *sizes])[:-1].tolist(), strict=True))
     total = int(sizes.sum())
     matrix = sparse.csc_matrix((total, total))
@@ -90,7 +90,7 @@ def _ordered(elbo: Elbo, factors: list[ExpectedFactor], total: int) -> tuple[np.
     rows, others = np.concatenate(links, 1)
     graph = sparse.coo_matrix((np.ones(len(rows)), (rows, others)), shape=(points, points))
     order = np.asarray(reverse_cuthill_mckee((graph + graph.T).tocsr(), symmetric_mode=True))
-    dims = np.concatenate([np.full(f.points, f.dim) for f in kinds])
+    dims = np.concatenate([np.full(f.points, f.coordinates) for f in kinds])
     begin = np.cumsum([0, *dims])[:-1]
     place = np.empty(points, np.int64)
     place[order] = np.cumsum([0, *dims[order]])[:-1]
@@ -110,7 +110,7 @@ def _by_products(
     elbo: Elbo, factors: list[ExpectedFactor], order: np.ndarray, band: int, colours: int
 ) -> sparse.csc_matrix:
     """Λ from products with vectors of ones that are `colours` apart in the order."""
-    shapes = {n: (f.points, f.dim) for n, f in elbo.families.items()}
+    shapes = {n: (f.points, f.coordinates) for n, f in elbo.families.items()}
     sizes = [p * d for p, d in shapes.values()]
     total = len(order)
 

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from avi_theory.numeric import laws
 from avi_theory.numeric.elbo import Elbo
@@ -37,7 +38,9 @@ def by_importance_sampling(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
 def _weights(elbo: Elbo, fvi: Fit, count: int, generator: torch.Generator) -> np.ndarray:
     """log p(x, θ, z) − log q(θ, z) at draws from q, ``[S]``."""
     q = elbo.marginals(fvi.tables)
-    values, categories = {}, {}
+    values: dict[str, Tensor] = {}
+    categories: dict[str, Tensor] = {}
+    noise: dict[str, Tensor] = {}
     log_q = torch.zeros(count, dtype=elbo.where.dtype, device=elbo.where.device)
     for name, family in elbo.families.items():
         factors = q[name]
@@ -60,10 +63,10 @@ def _weights(elbo: Elbo, fvi: Fit, count: int, generator: torch.Generator) -> np
             log_q = log_q + level.reshape(count, -1).sum(1)
             continue
         x = torch.randn(shape, generator=generator, dtype=torch.float64)
-        x = x.to(elbo.where.device, elbo.where.dtype)
-        values[name] = factors.mean.detach() + factors.log_sd.detach().exp() * x
+        noise[name] = x = x.to(elbo.where.device, elbo.where.dtype)
+        joint = torch.stack([noise[n] for n in family.before], -1) if family.unit else x
+        values[name] = factors.at(joint)[0]
         flat = x.reshape(count, -1)
-        log_q = log_q - 0.5 * (flat**2).sum(1) - factors.log_sd.sum()
-        log_q = log_q - 0.5 * flat.shape[1] * math.log(2 * math.pi)
+        log_q = log_q - 0.5 * (flat**2).sum(1) + 0.5 * flat.shape[1] - family.entropy(factors)
     level = torch.stack([f.log_density(values, categories) for f in elbo.factors]).sum(0)
     return (level - log_q).cpu().double().numpy()

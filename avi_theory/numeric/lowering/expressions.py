@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy
 from sympy import Expr, Symbol
 
+from avi_theory.numeric.lowering.covariance import COVARIANCES
 from avi_theory.numeric.lowering.heads import mvn_trace
 from avi_theory.spec import terms
 
@@ -24,7 +25,7 @@ def elementwise_in(e: Expr, latents: frozenset[Symbol]) -> bool:
         return True
     mixing = (
         terms.total, terms.vector, terms.pick, terms.matvec, terms.logsumexp,
-        terms.mvn_log_density, mvn_trace,
+        terms.mvn_log_density, mvn_trace, *COVARIANCES,
     )  # fmt: skip
     if isinstance(e, (*mixing, sympy.core.function.AppliedUndef)):
         return False

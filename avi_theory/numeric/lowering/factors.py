@@ -31,7 +31,9 @@ from avi_theory.numeric.lowering.values import (
     Gather,
     Values,
     Where,
+    covariance_symbol,
     elementary,
+    link_symbol,
     log_symbol,
     mean_symbol,
     moment_symbols,
@@ -97,9 +99,10 @@ class _Builder:
         expression = factor.expression
         if factor.kernel is not None:
             expression, places = self._with_kernel(expression, places)
-        parts = coincidences(places, count)
+        units = {f.name: f.unit for f in self.families.values()}
+        parts = coincidences(places, count, units)
         found = []
-        for rows, merged in parts:
+        for rows, merged, linked in parts:
             chosen = places if len(parts) == 1 else take(places, rows, count)
             kept = [p for p in chosen if p.symbol not in merged]
             e = expression.xreplace(merged)
@@ -121,7 +124,7 @@ class _Builder:
                     )
                 sums.append(sum_part(s, inner, self.families, count, self.where, kept))
             found.append(
-                _assemble(text, e, kept, some, len(rows), latents, tuple(sums), self.where)
+                _assemble(text, e, kept, some, len(rows), latents, tuple(sums), self.where, linked)
             )
         return found
 
@@ -174,6 +177,7 @@ def _assemble(
     families: Mapping[Symbol, Family],
     sums: tuple[SumPart, ...],
     where: Where,
+    linked: Sequence[tuple[Symbol, Symbol]] = (),
 ) -> ExpectedFactor:
     renamed, places = signed(places)
     e = substituted(expression, families, renamed)
@@ -189,7 +193,12 @@ def _assemble(
     for p in places:
         if p.positions is not None:
             ranks |= dict.fromkeys((p.symbol, *moment_symbols(p.symbol)), p.rank)
-    derivation = Expectation(latents, span=_span(values, ranks))
+            ranks[covariance_symbol(p.symbol)] = 2
+    links = {frozenset(pair): link_symbol(*pair) for pair in linked}
+    for pair in linked:
+        for s in pair:  # a root in common: they are not independent
+            latents[s] = replace(latents[s], roots=latents[s].roots | {(link_symbol(*pair), 0)})
+    derivation = Expectation(latents, span=_span(values, ranks), links=links)
     derived = simplify(derivation.derive(e))
     expected = derivation.of(derived)
     if any(i.sampled for i in derivation.integrals.values()) and any(
@@ -199,7 +208,7 @@ def _assemble(
             f"{text} uses a point of a simplex in a way that has no closed-form mean, which is "
             "not measured. Its entries and their logarithms may enter linearly."
         )
-    random = {x for v in latents.values() for x in v.symbols}
+    random = {x for v in latents.values() for x in v.symbols} | set(links.values())
     random |= {i.symbol for i in derivation.integrals.values()}
     constant, varying = _split(expected, random, bool(weights))
     integrals = tuple(
@@ -211,7 +220,7 @@ def _assemble(
     if constant != 0:
         each = Program(constant, ranks)(values.known | _known_sums(sums))
         level = float(each.sum()) * (count / max(each.numel(), 1))
-    normal = all(f.kind == "Normal" for f in families.values())
+    normal = all(f.kind in ("Normal", "FullNormal") for f in families.values())
     linear = not weights and normal and all(s.affine for s in sums)
     return ExpectedFactor(
         text=text,
@@ -262,7 +271,8 @@ def _latent(p: Place, families: Mapping[Symbol, Family]) -> Latent:
         separate = separate and len(np.unique(row)) == len(row)
     width = 64 if p.rank else 1
     roots = frozenset((p.symbol, k) for k in range(width))
-    return elementary(p.symbol, families[p.symbol].law, roots, separate)
+    family = families[p.symbol]
+    return elementary(p.symbol, family.law, roots, separate, family.full > 0)
 
 
 def _simplex(point: Latent) -> dict[Symbol, Latent]:

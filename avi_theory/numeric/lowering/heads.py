@@ -19,6 +19,7 @@ from sympy import Expr, Symbol
 from torch import Tensor
 
 from avi_theory.errors import InputError
+from avi_theory.numeric.lowering.covariance import COVARIANCES
 from avi_theory.spec import terms
 
 
@@ -96,6 +97,7 @@ COORDINATEWISE: dict[Any, tuple[Callable[..., Tensor], tuple[int, ...], int]] = 
     terms.pick: (_pick, (1, 0), 0),
     terms.mvn_log_density: (_mvn, (1, 1, 2), 0),
     mvn_trace: (_mvn_trace, (1, 2), 0),
+    **COVARIANCES,
 }
 """Heads that mix coordinates: the function, the rank each argument needs, the result's rank."""
 

@@ -27,6 +27,8 @@ from avi_theory.numeric.lowering.values import (
     Marginals,
     Values,
     Where,
+    covariance_symbol,
+    linked_to,
     moment_symbols,
 )
 
@@ -204,7 +206,8 @@ def evaluated(
 
 
 def _used(p: Place, wanted: frozenset[Symbol]) -> bool:
-    return bool({p.symbol, *moment_symbols(p.symbol)} & wanted)
+    own = {p.symbol, *moment_symbols(p.symbol), covariance_symbol(p.symbol)}
+    return bool(own & wanted) or linked_to(p.symbol, wanted)
 
 
 def distinct(places: Sequence[Place], count: int) -> tuple[np.ndarray, np.ndarray]:

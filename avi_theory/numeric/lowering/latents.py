@@ -27,6 +27,8 @@ class Latent:
         original: the expression in elementary latents, for Monte Carlo.
         separate: whether its coordinates are independent of each other.
         law: of an elementary latent that is not Gaussian, with its parameters alpha and beta.
+        covariance: the matrix of a vector whose coordinates are correlated, else ``nan``.
+        coordinate: (whole, k) of one coordinate of such a vector.
     """
 
     symbol: Symbol
@@ -39,11 +41,18 @@ class Latent:
     law: Law = "normal"
     alpha: Expr = sympy.nan
     beta: Expr = sympy.nan
+    covariance: Expr = sympy.nan
+    coordinate: tuple[Symbol, int] | None = None
+
+    @property
+    def correlated(self) -> bool:
+        """Whether it is a vector with a covariance matrix."""
+        return self.covariance is not sympy.nan
 
     @property
     def symbols(self) -> set[Symbol]:
         """The moment symbols that it is known by."""
-        known = (self.mean, self.variance, self.alpha, self.beta)
+        known = (self.mean, self.variance, self.alpha, self.beta, self.covariance)
         return set().union(*(e.free_symbols for e in known))
 
 

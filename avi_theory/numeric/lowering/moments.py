@@ -12,12 +12,13 @@ combinations are kept as they are (mean² + variance), never multiplied out, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sympy
 from sympy import Expr, Symbol
 
+from avi_theory.numeric.lowering.covariance import cov_entry, cov_form, cov_rows, cov_trace
 from avi_theory.numeric.lowering.expressions import elementwise_in, expanded
 from avi_theory.numeric.lowering.heads import mvn_trace
 from avi_theory.numeric.lowering.latents import (
@@ -45,12 +46,14 @@ class Expectation:
         prefix: of the integrals' symbols.
         span: the least and the greatest value of a known expression on the data.
         integrals: found so far.
+        links: the covariance of two scalar latents that share a factor.
     """
 
     latents: dict[Symbol, Latent]
     prefix: str = ""
     span: Callable[[Expr], tuple[float, float]] = lambda e: (-math.inf, math.inf)
     integrals: dict[Expr, Integral] = field(default_factory=dict)
+    links: dict[frozenset[Symbol], Expr] = field(default_factory=dict)
 
     def of(self, e: Expr) -> Expr:
         """E[e] in moment symbols, known symbols and integral symbols."""
@@ -85,14 +88,19 @@ class Expectation:
         return frozenset().union(*(self.latents[s].roots for s in symbols))
 
     def affine(self, e: Expr) -> Latent | None:
-        """Mean and variance of an affine combination of independent latents, else None."""
+        """Mean and variance of an affine combination, else None.
+
+        Its latents are independent, or their covariances are known.
+        """
         symbols = sorted(e.free_symbols & self.latents.keys(), key=str)
         slopes = self.slopes(e, symbols)
-        if slopes is None or not self._independent(symbols):
+        crossed = None if slopes is None else self._crossed(symbols, slopes)
+        if slopes is None or crossed is None:
             return None
         mean = e.xreplace({s: self.latents[s].mean for s in symbols})
         variance = sympy.Add(
-            *(c**2 * self.latents[s].variance for s, c in zip(symbols, slopes, strict=True))
+            crossed,
+            *(c**2 * self.latents[s].variance for s, c in zip(symbols, slopes, strict=True)),
         )
         return Latent(
             sympy.Dummy(real=True), mean, variance, self.roots(e),
@@ -110,6 +118,25 @@ class Expectation:
                 return None
             found.append(slope)
         return found
+
+    def _crossed(self, symbols: Sequence[Symbol], slopes: Sequence[Expr]) -> Expr | None:
+        """2 Σ cᵢcⱼ Cov(uᵢ, uⱼ) over pairs that are not independent; None if one is not known."""
+        total: Expr = sympy.Integer(0)
+        for k, s in enumerate(symbols):
+            for j in range(k + 1, len(symbols)):
+                if self.latents[s].roots & self.latents[symbols[j]].roots:
+                    covariance = self._covariance(s, symbols[j])
+                    if covariance is None:
+                        return None
+                    total += 2 * slopes[k] * slopes[j] * covariance
+        return total
+
+    def _covariance(self, s: Symbol, t: Symbol) -> Expr | None:
+        """Cov(u, v) of two scalars of one factor; None if it is not known."""
+        a, b = self.latents[s].coordinate, self.latents[t].coordinate
+        if a is not None and b is not None and a[0] == b[0]:
+            return cov_entry(self.latents[a[0]].covariance, a[1], b[1])
+        return self.links.get(frozenset((s, t)))
 
     def _independent(self, symbols: Iterable[Symbol]) -> bool:
         seen: set[Root] = set()
@@ -143,7 +170,7 @@ class Expectation:
 
     def _group(self, e: Expr) -> Expr:
         """A function that is no sum, affine map or product of independent parts."""
-        closed = self._closed(e) or self._lawful(e)
+        closed = self._closed(e) or self._lawful(e) or self._pair(e)
         if closed is not None:
             return closed
         sum_ = expanded(e)
@@ -204,6 +231,20 @@ class Expectation:
             moments.append(gaussian_moment(mean, a.variance, power))
         return scale * sympy.Mul(*moments)
 
+    def _pair(self, e: Expr) -> Expr | None:
+        """E ab = E a E b + Cov(a, b), with Cov(a, b) = (Var(a + b) − Var(a − b))/4."""
+        known = [a for a in e.args if not self.random(a)] if e.is_Mul else []
+        random = [a for a in e.args if self.random(a)] if e.is_Mul else []
+        if len(random) != 2:
+            return None
+        a, b = random
+        means = self.affine(a), self.affine(b)
+        both, apart = self.affine(a + b), self.affine(a - b)
+        if None in (*means, both, apart) or sympy.nan in (both.variance, apart.variance):  # type: ignore[union-attr]
+            return None
+        covariance = sympy.expand(both.variance - apart.variance) / 4  # type: ignore[union-attr]
+        return sympy.Mul(*known) * (means[0].mean * means[1].mean + covariance)  # type: ignore[union-attr]
+
     def _lawful(self, e: Expr) -> Expr | None:
         """A product of functions of one latent each, some of them not Gaussian."""
         if all(self.latents[s].law == "normal" for s in e.free_symbols & self.latents.keys()):
@@ -227,14 +268,19 @@ class Expectation:
         """E log N(x; mean, cov) = log N(E x; E mean, cov) − ½ Σᵢ (cov⁻¹)ᵢᵢ Var(xᵢ − meanᵢ)."""
         x, mean, cov = e.args
         delta = self.affine(x - mean) if not self.random(cov) else None
-        if delta is None or not self._separate(x - mean):
-            return self._integral(e)
         spread = (x - mean).free_symbols & self.latents.keys()
+        joint = [s for s in spread if self.latents[s].correlated]
+        number = joint and (self.slopes(x - mean, joint) or [x])[0].is_number
+        if delta is None or not (self._separate(x - mean) or (len(spread) == 1 and number)):
+            return self._integral(e)
         level = terms.mvn_log_density(
             x.xreplace({s: self.latents[s].mean for s in spread}),
             mean.xreplace({s: self.latents[s].mean for s in spread}),
             cov,
         )
+        if joint:
+            slope = (self.slopes(x - mean, joint) or [sympy.nan])[0]
+            return level - slope**2 * cov_trace(self.latents[joint[0]].covariance, cov) / 2
         return level - mvn_trace(delta.variance, cov) / 2
 
     def derive(self, e: Expr) -> Expr:
@@ -263,7 +309,9 @@ class Expectation:
             if picked is not None:
                 return picked
         inner = self.affine(mapped)
-        if inner is None or not self._separate(mapped):
+        if inner is not None and not self._separate(mapped):
+            return self._of_correlated(e, mapped, other, inner)
+        if inner is None:
             return e
         if isinstance(e, terms.matvec):
             mean = terms.matvec(other[0], inner.mean)
@@ -275,6 +323,38 @@ class Expectation:
         if isinstance(e, terms.pick) and isinstance(mapped, Symbol):
             roots = _coordinate(inner.roots, e.args[1])
         return self._named(Latent(self._fresh(), mean, variance, roots, True, e))
+
+    def _of_correlated(self, e: Expr, mapped: Expr, other: list[Expr], inner: Latent) -> Expr:
+        """A linear map of vectors of which some have correlated coordinates."""
+        symbols = sorted(mapped.free_symbols & self.latents.keys(), key=str)
+        matrices = [s for s in symbols if self.latents[s].correlated]
+        if len(matrices) != 1 or not all(
+            (self.latents[s].separate or s in matrices) and self.latents[s].gaussian
+            for s in symbols
+        ):
+            return e
+        (whole,) = matrices
+        slope = (self.slopes(mapped, [whole]) or [sympy.nan])[0]
+        matrix = self.latents[whole].covariance
+        rest = inner.variance - slope**2 * self.latents[whole].variance
+        coordinate = None
+        if isinstance(e, terms.total):
+            mean, variance = e.func(inner.mean), cov_form(slope, matrix) + e.func(rest)
+        elif isinstance(e, terms.matvec) and slope.is_number:
+            mean = terms.matvec(other[0], inner.mean)
+            variance = slope**2 * cov_rows(other[0], matrix)
+            variance += terms.matvec(other[0] ** 2, rest) if rest != 0 else 0
+        elif isinstance(e, terms.pick):
+            mean, variance = e.func(inner.mean, *other), e.func(inner.variance, *other)
+            if mapped == whole and other[0].is_number:
+                coordinate = (whole, int(other[0]))
+        else:
+            return e
+        if isinstance(e, terms.total) and rest == 0:
+            variance = cov_form(slope, matrix)
+        return self._named(
+            Latent(self._fresh(), mean, variance, inner.roots, True, e, coordinate=coordinate)
+        )
 
     def _picked(self, e: Expr, whole: Latent) -> Symbol | None:
         """One coordinate of a vector that is not Gaussian has the same law."""

@@ -144,17 +144,19 @@ def take(places: Sequence[Place], rows: np.ndarray, count: int) -> list[Place]:
 
 
 def coincidences(
-    places: Sequence[Place], count: int
-) -> list[tuple[np.ndarray, dict[Symbol, Symbol]]]:
+    places: Sequence[Place], count: int, units: Mapping[str, tuple[str, ...]]
+) -> list[tuple[np.ndarray, dict[Symbol, Symbol], list[tuple[Symbol, Symbol]]]]:
     """Split instances so that two scalar placeholders are always or never the same latent.
 
-    ``(z[g[i]] - z[h[i]])**2`` with ``g[i] = h[i]`` holds one latent, not two independent ones.
+    ``(z[g[i]] - z[h[i]])**2`` with ``g[i] = h[i]`` holds one latent, not two independent ones; and
+    ``a[g[i]] + b[h[i]]`` two that are correlated or not, where a and b share a factor.
 
     Returns:
-        (rows, the symbols to replace by others) for each part.
+        (rows, the symbols to replace by others, the pairs that are correlated) for each part.
     """
     scalar = [p for p in places if p.positions is not None and p.positions.ndim == 1]
-    pairs = [(a, b) for k, a in enumerate(scalar) for b in scalar[k + 1 :] if a.name == b.name]
+    pairs = [(a, b) for k, a in enumerate(scalar) for b in scalar[k + 1 :]
+             if a.name == b.name or b.name in units.get(a.name, ())]  # fmt: skip
     pattern = np.zeros(count, np.int64)
     for k, (a, b) in enumerate(pairs):
         pattern += (1 << k) * np.broadcast_to(a.positions == b.positions, (count,))
@@ -162,7 +164,12 @@ def coincidences(
     for key in np.unique(pattern):
         merged: dict[Symbol, Symbol] = {}
         for k, (a, b) in enumerate(pairs):
-            if key >> k & 1:
+            if key >> k & 1 and a.name == b.name:
                 merged[b.symbol] = merged.get(a.symbol, a.symbol)
-        parts.append((np.flatnonzero(pattern == key), merged))
+        linked = [
+            (merged.get(a.symbol, a.symbol), merged.get(b.symbol, b.symbol))
+            for k, (a, b) in enumerate(pairs)
+            if key >> k & 1 and a.name != b.name
+        ]
+        parts.append((np.flatnonzero(pattern == key), merged, list(dict.fromkeys(linked))))
     return parts

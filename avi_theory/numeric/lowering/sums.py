@@ -125,6 +125,13 @@ def sum_part(
     e = derivation.derive(e)
     mean = derivation.of(e)
     affine = derivation.affine(e)
+    shared = {n for p in places if p.positions is not None for n in families[p.name].unit}
+    held = {p.name for p in (*places, *outer) if p.positions is not None}
+    if len(shared & held) > 1 or any(families[p.name].full for p in places if p.name in families):
+        raise InputError(
+            f"The sum of {s.expression} holds latents with covariances of their own, which is not "
+            "measured yet. Write the terms out, or give them factors of their own."
+        )
     apart = _apart(places, s.segments)
     second = None
     if apart and affine is not None:

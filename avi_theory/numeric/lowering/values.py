@@ -62,9 +62,29 @@ def moment_symbols(s: Symbol) -> tuple[Symbol, ...]:
     return (*own, logs, mean_symbol(logs))
 
 
-def elementary(s: Symbol, law: Law, roots: frozenset[Root], separate: bool) -> Latent:
+def covariance_symbol(s: Symbol) -> Symbol:
+    """The symbol of the covariance matrix of a vector u."""
+    return Symbol(f"{s.name}_c", real=True)
+
+
+def link_symbol(s: Symbol, t: Symbol) -> Symbol:
+    """The symbol of Cov(u, v) for two latents that share a factor at equal points."""
+    a, b = sorted((s.name, t.name))
+    return Symbol(f"{a}&{b}", real=True)
+
+
+def linked_to(s: Symbol, wanted: Iterable[Symbol]) -> bool:
+    """Whether a covariance with this latent is among the symbols."""
+    return any(s.name in w.name.split("&") for w in wanted if "&" in w.name)
+
+
+def elementary(
+    s: Symbol, law: Law, roots: frozenset[Root], separate: bool, correlated: bool = False
+) -> Latent:
     """A latent known by its own moment symbols."""
     mean, variance = mean_symbol(s), variance_symbol(s)
+    if correlated:
+        return Latent(s, mean, variance, roots, covariance=covariance_symbol(s))
     if law == "normal":
         return Latent(s, mean, variance, roots, separate=separate)
     return Latent(
@@ -105,6 +125,12 @@ class Gather:
         return rows if len(self.shape) == 1 else rows.reshape(shape)
 
 
+def _row(q: Marginals, name: str) -> Tensor:
+    row = q[name].row
+    assert row is not None
+    return row
+
+
 class Values:
     """The values of a set of places.
 
@@ -138,10 +164,26 @@ class Values:
             assert factors.log_sd is not None
             if variance_symbol(s) in wanted:
                 env[variance_symbol(s)] = torch.exp(2 * gather(factors.log_sd))
+            if factors.root is not None and covariance_symbol(s) in wanted:
+                root = gather(factors.root)
+                env[covariance_symbol(s)] = root @ root.transpose(-1, -2)
+            if factors.row is not None:
+                env |= self._links(s, q, wanted)
             if factors.alpha is not None and factors.beta is not None:
                 env[alpha_symbol(s)] = gather(factors.alpha)
                 env[beta_symbol(s)] = gather(factors.beta)
         return env
+
+    def _links(self, s: Symbol, q: Marginals, wanted: set[Symbol]) -> Environment:
+        """Covariances with latents of the same factor at equal points, as far as wanted."""
+        found = {}
+        for t, (name, gather) in self.latent.items():
+            link = link_symbol(s, t)
+            if s != t and link in wanted:
+                first, second = self.latent[s][1](_row(q, self.latent[s][0])), gather(_row(q, name))
+                k = min(first.shape[-1], second.shape[-1])
+                found[link] = (first[..., :k] * second[..., :k]).sum(-1)
+        return found
 
     def log_weight(self, weights: Mapping[str, Tensor], wanted: Iterable[Symbol]) -> Tensor | None:
         """Σ of the log weights ``[S, P]`` of the latents that an integrand holds, per instance."""
