@@ -32,7 +32,11 @@ REACH, SPACING, FINE_SPACING = 12.0, 0.4, 0.02
 """Of the locals' nodes, in standard deviations; fine where a density has kinks."""
 CELLS = 4_000_000
 MOST_GLOBALS = 12
-MOST_CELLS = 40_000_000
+MOST_CELLS = 200_000_000
+"""Of the largest grid over the globals."""
+MOST_DRAWN = 2_000_000_000
+"""Of all proposals: minutes on one core; a larger model gets no estimate."""
+ROUNDS = (500, 1000, DRAWS)
 
 
 def by_local_integrals(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
@@ -50,6 +54,11 @@ def by_local_integrals(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
         found = by_grid(level)
         if found is not None:
             return found
+    if sum(ROUNDS) * level.width > MOST_DRAWN:
+        return Evidence.unknown(
+            f"{sum(ROUNDS)} draws of the globals, each with {level.width} nodes of the locals, "
+            "would take too long"
+        )
     return by_proposals(level, seed)
 
 
@@ -237,7 +246,7 @@ def by_proposals(level: _Level, seed: int) -> Evidence:
     generator = np.random.default_rng(seed)
     centre: np.ndarray = np.zeros(level.size)
     root: np.ndarray = WIDER * np.eye(level.size)
-    for round_, count in enumerate((500, 1000, DRAWS)):
+    for round_, count in enumerate(ROUNDS):
         x, log_q = _student(generator, centre, root, count)
         log_weight = level(x) - log_q
         if not np.any(np.isfinite(log_weight)):

@@ -1,0 +1,1 @@
+"""Races against other packages: time to a stated shortfall from a known optimum, in nats."""
