@@ -90,6 +90,8 @@ class Amortized:
         self._order = where.index(order)
         self._edges = (len(edge), family.dim, family.width)
         self.edge_points = edge
+        drawn = np.random.default_rng(0).permutation(len(inner))[:MOST_SEEN]
+        self._seen = where.index(np.sort(drawn))
         self.size = function.size + int(np.prod(self._edges))
 
     def table(self, p: Tensor) -> Tensor:
@@ -115,9 +117,12 @@ class Amortized:
         return found.reshape(-1, self.size)
 
     def curvature(self, p: Tensor, fisher: Tensor) -> list[Curved]:
-        """JᵀFJ of a network, and the metric of the edges."""
-        jacobian = self.function.jacobian(p[: self.function.size]).reshape(-1, self.function.size)
-        metric = fisher.index_select(0, self._inner).reshape(-1, 1)
+        """JᵀFJ of a network, estimated on some points if they are many; the metric of the edges."""
+        rows, size = self._seen, self.function.size
+        jacobian = self.function.jacobian(p[:size], rows).reshape(-1, size)
+        metric = fisher.index_select(0, self._inner)[rows].reshape(-1, 1)
+        if len(rows):
+            metric = metric * (len(self._inner) / len(rows))
         edges = fisher.index_select(0, self._edge).reshape(-1)
         gram = Gram(metric.sqrt() * jacobian)
         return [gram, Diagonal(edges)] if len(edges) else [gram]
@@ -130,6 +135,13 @@ class Amortized:
 
 MOST_WEIGHTS, MOST_CELLS = 6000, 40_000_000
 """Networks with more weights, or larger Jacobians, are not given curvature matrices."""
+MOST_SEEN = 2000
+"""So many points, drawn once, tell a network's curvature; its gradient sees all of them."""
+
+
+def _seen(function: Any) -> int:
+    """Rows of the Jacobian that is formed."""
+    return int(min(function.rows, MOST_SEEN * function.unit.numel()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +215,7 @@ class Parametrisation:
             b.function for b in self.blocks.values()
             if isinstance(b, Amortized) and not b.function.smooth
         ]  # fmt: skip
-        return all(f.size <= MOST_WEIGHTS and f.size * f.rows <= MOST_CELLS for f in networks)
+        return all(f.size <= MOST_WEIGHTS and f.size * _seen(f) <= MOST_CELLS for f in networks)
 
     def curvature(self, p: Tensor, metric: Mapping[str, Tensor] | None = None) -> list[Curved]:
         """JᵀFJ by block: of a network's Jacobian, a diagonal for all other parameters."""

@@ -17,11 +17,14 @@ from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.parameters import Parametrisation, fisher
 from avi_theory.numeric.solve import Options, Problem, Run, Status, gauss_newton, quasi_newton
 from avi_theory.numeric.solve.gauss_newton import Block, Curvature, Gram
+from avi_theory.numeric.solve.problem import close
 
 MOST_ROWS, ROWS_AT_ONCE = 700, 100
 NETWORK_TOLERANCE = 1e-5
 """On the Euclidean gradient norm of a network's weights, in nats."""
 IMITATION_STEPS = 40
+NEAR = 1e-4
+"""Imitation ends so many nats per latent from F-VI's factors; then the ELBO itself is climbed."""
 
 
 def problem_of(elbo: Elbo, parameters: Parametrisation) -> Problem:
@@ -50,7 +53,7 @@ def train(
     if not parameters.curved:
         most = replace(options, iterations=10 * options.iterations)
         return options.run(lambda: quasi_newton(problem, p, most))
-    if target is not None:
+    if target is not None and not close(problem.value(p), options.bound):
         imitated = _imitate(parameters, p, target, options)
         p = min((p, imitated), key=problem.value)
     half = replace(options, iterations=options.iterations // 2)
@@ -79,7 +82,10 @@ def _imitate(
     def curvature(p: Tensor) -> list[Block]:
         return parameters.curvature(p, metric)
 
-    short = Options(tolerance=1e-6, iterations=IMITATION_STEPS, memory=options.memory)
+    near = NEAR * sum(parameters.families[n].points for n in target)
+    short = Options(
+        tolerance=1e-6, iterations=IMITATION_STEPS, memory=options.memory, bound=near
+    )  # fmt: skip
     problem = Problem(distance, torch.ones_like)
     return options.run(lambda: gauss_newton(problem, curvature, p, short)).parameters
 

@@ -85,7 +85,11 @@ def described(finish: Finish) -> str:
 
 
 def race(
-    side: Side, ours: Callable[[], float], target: float, *, pairs: int = PAIRS,
+    side: Side,
+    ours: Callable[[], float],
+    target: float,
+    *,
+    pairs: int = PAIRS,
     budget: float = BUDGET,
 ) -> None:
     """Print the median ratio of paired runs; where the peer does not get there, a lower bound.

@@ -12,6 +12,7 @@ import numpyro.distributions as dist
 from numpyro.infer import SVI, TraceMeanField_ELBO
 from numpyro.infer.autoguide import AutoNormal
 from numpyro.optim import ClippedAdam
+
 from race.clock import DECAY
 from race.problem import Counts, Linear
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pymc as pm
+
 from race.problem import Counts, Linear
 
 STEPS = 50

@@ -11,6 +11,7 @@ import torch
 from pyro.infer import SVI, TraceMeanField_ELBO
 from pyro.infer.autoguide import AutoNormal
 from pyro.optim import ClippedAdam
+
 from race.clock import DECAY
 from race.problem import Counts, Linear
 

@@ -78,8 +78,8 @@ class Network:
         """Rows of the Jacobian: fitted points times outputs."""
         return len(self._features) * self.unit.numel()
 
-    def jacobian(self, p: Tensor, rows: slice = slice(None)) -> Tensor:
-        """``[M, dim·width, n]`` by backpropagation through the layers, one point at a time."""
+    def jacobian(self, p: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """``[M, dim·width, n]`` at some points, by backpropagation through the layers."""
         x, at = self._features[rows], self._skip.size
         layers, values = [], [x]
         for k, (a, b) in enumerate(self._shapes):

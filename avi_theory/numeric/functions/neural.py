@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
+from torch.nn.functional import one_hot
 
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.functions.reading import Batch, Reader
@@ -86,25 +87,28 @@ class Neural:
         """Rows of the Jacobian: fitted points times outputs."""
         return len(self._batch.unit) * self._outputs
 
-    def jacobian(self, p: Tensor) -> Tensor:
-        """``[M, dim·width, n]`` by batched backpropagation through the network."""
+    def jacobian(self, p: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """``[M, dim·width, n]`` at some points, by batched backpropagation through the network."""
         with torch.no_grad():
             inner = p[: self._inner]
             features = self._features(inner, self._batch)
-        count, width = len(features), self._width
+        count, width, outputs = len(features), self._width, self._outputs
+        points = torch.arange(count, device=p.device)[rows]
+        cells = (points[:, None] * outputs + torch.arange(outputs, device=p.device)).reshape(-1)
         unit = self.unit.reshape(-1)
         head = p[self._inner :].reshape(width, self._outputs)
         back = vjp(lambda q: self._features(q, self._batch) @ head * unit, inner)[1]
-        eye = torch.eye(count * self._outputs, dtype=p.dtype, device=p.device)
         parts = [
-            vmap(lambda row: back(row)[0])(rows.reshape(-1, count, self._outputs))
-            for rows in torch.split(eye, ROWS_AT_ONCE)
+            vmap(lambda row: back(row)[0])(
+                one_hot(some, count * outputs).to(p).reshape(-1, count, outputs)
+            )
+            for some in torch.split(cells, ROWS_AT_ONCE)
         ]
-        trunk = torch.cat(parts).reshape(count, self._outputs, -1) if parts else eye
-        found = p.new_zeros(count, self._outputs, width, self._outputs)
-        for k in range(self._outputs):
-            found[:, k, :, k] = unit[k] * features
-        return torch.cat([trunk, found.reshape(count, self._outputs, -1)], -1)
+        trunk = torch.cat(parts).reshape(len(points), outputs, -1)
+        found = p.new_zeros(len(points), outputs, width, outputs)
+        for k in range(outputs):
+            found[:, k, :, k] = unit[k] * features[points]
+        return torch.cat([trunk, found.reshape(len(points), outputs, -1)], -1)
 
     def start(self, table: Tensor) -> Tensor:
         """Seeded features, and the head that is nearest to a table."""

@@ -69,7 +69,7 @@ class Polynomial:
         scale = p[k * dim * self._wide :].reshape(1, dim, self._rest)
         return torch.cat([mean, scale.expand(len(mean), -1, -1)], -1)
 
-    def jacobian(self, rows: slice, outputs: int) -> Tensor:
+    def jacobian(self, rows: Tensor | slice, outputs: int) -> Tensor:
         """Of the table in the parameters at some points, ``[M, outputs, n]``."""
         features, dim, wide = self.features[rows], self.family.dim, self._wide
         k = features.shape[1]

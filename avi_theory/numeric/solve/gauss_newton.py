@@ -88,6 +88,10 @@ def gauss_newton(problem: Problem, curvature: Curvature, start: Tensor, options:
         return Run(p.detach(), math.inf, math.inf, 0, Status.non_integrable)
     damping, first, norm = float(state["damping"]), int(state["iteration"]), float(g.norm())
     trace = list(state["trace"] or [-float(value)])
+    if close(float(value), options.bound):
+        return Run(
+            p.detach(), float(value), norm, first, Status.converged, None, tuple(trace), AT_BOUND
+        )
     status, k = Status.stopped_early, first
     for k in range(first + 1, options.iterations + 1):
         options.keep(p=p.detach(), damping=damping, trace=trace, iteration=k - 1)
