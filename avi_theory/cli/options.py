@@ -30,6 +30,10 @@ Out = Annotated[
     Option("--out", metavar="DIR", help="Also write JSON, HTML and figures into this folder."),
 ]
 Save = Annotated[Path | None, Option("--save", metavar="PATH", help="Keep the fitted measurement.")]
+Batch = Annotated[
+    int | None,
+    Option("--batch", metavar="UNITS", help="Hold so many units in memory at once: large data."),
+]
 Checkpoint = Annotated[
     Path | None,
     Option(

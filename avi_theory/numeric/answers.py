@@ -36,6 +36,14 @@ class Elbos:
     avi_error: float = 0.0
     gap_error: float = 0.0
 
+    @classmethod
+    def of(cls, pairs: np.ndarray) -> Elbos:
+        """From evaluations ``[R, 2]`` of both, each row with noise of its own."""
+        mean, error = pairs.mean(0), pairs.std(0, ddof=1) / np.sqrt(len(pairs))
+        gap = float((pairs[:, 0] - pairs[:, 1]).std(ddof=1) / np.sqrt(len(pairs)))
+        gap = gap if np.isfinite(gap) else 0.0
+        return cls(float(mean[0]), float(mean[1]), float(error[0]), float(error[1]), gap)
+
 
 def _number(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None

@@ -30,6 +30,7 @@ from torch import Tensor
 from avi_theory.errors import InputError
 from avi_theory.numeric.solve import Run, Status
 from avi_theory.spec.bound import Bound
+from avi_theory.spec.model import Model
 
 FORMAT = "avi-theory checkpoint 1"
 FILE = "checkpoint.json"
@@ -206,11 +207,21 @@ class Checkpoint:
 def identity(bound: Bound, settings: Mapping[str, Any]) -> dict[str, Any]:
     """What an answer depends on: the model, its data, the settings, and the versions at work."""
     arrays = {**bound.known, **{f"present.{k}": v for k, v in bound.present.items()}}
+    return identity_of(bound.model, bound.sizes, arrays, settings)
+
+
+def identity_of(
+    model: Model,
+    sizes: Mapping[str, int],
+    data: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The same for data that are not bound as a whole."""
     return {
-        "model": bound.model.text,
-        "values": {k: np.asarray(v).tolist() for k, v in bound.model.values.items()},
-        "sizes": dict(bound.sizes),
-        "data": fingerprint(arrays),
+        "model": model.text,
+        "values": {k: np.asarray(v).tolist() for k, v in model.values.items()},
+        "sizes": dict(sizes),
+        "data": fingerprint(data),
         **settings,
         "torch": torch.__version__,
     }

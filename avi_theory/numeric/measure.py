@@ -251,8 +251,4 @@ def _fresh(elbo: Elbo, fvi: Fit, avi: Fit | None, seed: int) -> Elbos:
                 [float(other(f.tables)) if f is not None and f.exists else float("nan")
                  for f in (fvi, avi)]
             )  # fmt: skip
-    found = np.asarray(pairs)
-    mean, error = found.mean(0), found.std(0, ddof=1) / np.sqrt(FRESH)
-    gap = (found[:, 0] - found[:, 1]).std(ddof=1) / np.sqrt(FRESH)
-    gap_error = float(gap) if np.isfinite(gap) else 0.0
-    return Elbos(float(mean[0]), float(mean[1]), float(error[0]), float(error[1]), gap_error)
+    return Elbos.of(np.asarray(pairs))

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from avi_theory.errors import InputError
 from avi_theory.gallery import data_path
 from avi_theory.results.report import Report
 from avi_theory.results.simulation import Simulation
 from avi_theory.spec.bound import Bound, bind
 from avi_theory.spec.columns import own_points
+from avi_theory.spec.mapped import mapped
 from avi_theory.spec.model import Model
 from avi_theory.spec.read import Raw, read
 from avi_theory.spec.simulate import simulate_bound
 from avi_theory.spec.split import split
 from avi_theory.spec.tables import Table
+from avi_theory.spec.units import Units
 
 
 def data_for(model: Model, data: Any) -> Raw | None:
@@ -62,6 +65,28 @@ def fitted_and_held(
     fitted, held = split(model, raw, holdout, unit=report.unit, seed=seed)
     resized = model.replace(values=_without_sizes(model))
     return bind(resized, fitted, require_data=True), bind(resized, held, require_data=True)
+
+
+def in_units(
+    model: Model, data: Any, report: Report, holdout: float | None, seed: int
+) -> tuple[Units, Units | None]:
+    """The data by unit, on the disk where their format allows it, and the units held out.
+
+    Raises:
+        InputError: a model that does not split into units given its globals.
+    """
+    if not report.unit:
+        raise InputError(
+            f"{model.name} cannot be measured in batches: given its globals it does not split into "
+            "units, so any batch would cut through what belongs together. Measure without batch."
+        )
+    source = data if data is not None else data_path(model)
+    if source is not None:
+        raw = mapped(source)
+    else:
+        raw = Raw(simulate(model, seed=seed).data, False, f"simulated with seed {seed}")
+    units = Units.of(model, raw, report.unit[0])
+    return units.split(holdout, seed) if holdout is not None else (units, None)
 
 
 def simulate(model: Model, *, seed: int = 0) -> Simulation:

@@ -10,13 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from avi_theory.errors import InputError
 from avi_theory.pipeline.choice import Choice, Inputs, choose, is_closed_class
 from avi_theory.pipeline.cover import Free, free_members, ties_of
-from avi_theory.pipeline.data import bound_to_predict, fitted_and_held
+from avi_theory.pipeline.data import bound_to_predict, fitted_and_held, in_units
 from avi_theory.results.prediction import Prediction
 from avi_theory.results.report import Report
 from avi_theory.spec.bound import Bound
 from avi_theory.spec.model import Model
+from avi_theory.spec.units import Units
 
 if TYPE_CHECKING:
     from avi_theory.results.comparison import Comparison
@@ -103,6 +107,7 @@ def measure(
     dtype: str = "float64",
     refine: int = 0,
     free: Free = None,
+    batch: int | None = None,
     checkpoint: str | Path | None = None,
     factors: Factors = None,
     progress: Progress | None = None,
@@ -126,6 +131,8 @@ def measure(
         refine: steps of F-VI's solver from A-VI's solution, the gap after each (`avi.refined`).
         free: locals that keep factors of their own, as `free_members` reads them: ``cover``, or
             ``z[t] at t mod 2 = 0``, or ``{"z": [2, 4, 6]}``.
+        batch: how many units to hold in memory at once, for data too large to be measured as one;
+            NPZ, NPY and Parquet files are then read from the disk as they are needed.
         checkpoint: a folder from which the same call goes on after an interruption.
         factors: the kinds of factors of some latents, ``{"z": "gamma"}``: normal, full (a Normal
             with all covariances, of a vector or of latents at equal points, ``{"a,b": "full"}``),
@@ -145,11 +152,20 @@ def measure(
     left = free_members(model, free)
     if left and choice.default:  # given the free ones, the others need their own observations
         choice = replace(choice, window=0, remark="")
+    settings: dict[str, Any] = {
+        "seed": seed, "device": device, "dtype": dtype, "checkpoint": checkpoint,
+        "progress": progress,
+    }  # fmt: skip
+    if batch is not None:
+        if left:
+            raise InputError("--free and --batch exclude each other. Give one of them.")
+        units, kept = in_units(model, data, report, holdout, seed)
+        return _in_batches(units, choice, kept, batch, refine, **settings)
     bound, held = fitted_and_held(model, data, report, holdout, seed)
     choice = choice.within(bound)
     return _measure(
-        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype, refine=refine,
-        free=left, ties=ties_of(report), checkpoint=checkpoint, progress=progress,
+        bound, choice, held, report.unit, refine=refine, free=left, ties=ties_of(report),
+        **settings,
     )  # fmt: skip
 
 
@@ -174,6 +190,25 @@ def _measure(
         )
 
 
+def _in_batches(
+    units: Units, choice: Choice, held: Units | None, batch: int, refine: int, **settings: Any
+) -> Measurement:
+    from avi_theory.numeric import measure_in_batches
+
+    if refine:
+        raise InputError("--refine and --batch exclude each other. Give one of them.")
+    return measure_in_batches(
+        units,
+        batch=batch,
+        function=choice.function,
+        inputs=choice.inputs,
+        window=choice.window,
+        factors=choice.factors,
+        holdout=held,
+        **settings,
+    )
+
+
 def compare(
     model: Model,
     data: Any = None,
@@ -186,6 +221,7 @@ def compare(
     device: str = "cpu",
     dtype: str = "float64",
     refine: int = 0,
+    batch: int | None = None,
     checkpoint: str | Path | None = None,
     factors: Factors = None,
     progress: Progress | None = None,
@@ -203,15 +239,23 @@ def compare(
 
     report = check(model, witness=False)
     choice = choose(model, report, inputs, window, function, factors)
-    bound, held = fitted_and_held(model, data, report, holdout, seed)
+    settings: dict[str, Any] = {
+        "seed": seed, "device": device, "dtype": dtype, "refine": refine,
+        "checkpoint": checkpoint, "progress": progress,
+    }  # fmt: skip
+    if batch is None:
+        bound, held = fitted_and_held(model, data, report, holdout, seed)
+    else:
+        units, kept = in_units(model, data, report, holdout, seed)
+        bound = units.take(np.arange(len(units)))
     choice = choice.within(bound)
     of_inputs = predict_bound(bound, report, choice, regime="dataset", function="any")
     of_class = _of_class(bound, report, choice, of_inputs)
     population = predict_bound(bound, report, choice, regime="population", function="any")
-    measurement = _measure(
-        bound, choice, held, report.unit, seed=seed, device=device, dtype=dtype, refine=refine,
-        checkpoint=checkpoint, progress=progress,
-    )  # fmt: skip
+    if batch is None:
+        measurement = _measure(bound, choice, held, report.unit, **settings)
+    else:
+        measurement = _in_batches(units, choice, kept, batch, **settings)
     return set_side_by_side(report, Predictions(of_class, of_inputs, population), measurement)
 
 

@@ -37,7 +37,7 @@ class Columns:
         index: dict[str, np.ndarray] = {}
         for letter in letters & set(raw.columns):
             low = _integer(model.indices[letter].range.low) if letter in model.indices else 1
-            index[letter] = _labels(letter, raw.columns[letter], low)
+            index[letter] = labels(raw, letter, low)
         columns = cls(model, raw, index)
         return cls(model, raw, {**index, **columns._inner_positions()})
 
@@ -127,8 +127,8 @@ class Columns:
         for g in self.model.givens.values():
             if g.member_of and g.name in self.raw.columns:
                 target = self.model.indices[g.member_of].range
-                labels = _labels(g.name, self.raw.columns[g.name], _integer(target.low))
-                solved = solve_size(target.high, int(labels.max()))
+                last = int(labels(self.raw, g.name, _integer(target.low)).max())
+                solved = solve_size(target.high, last)
                 if solved and solved[0] not in told:
                     told[solved[0]] = (solved[1], f"the map {g.name!r}")
         for name, size in explicit.items():
@@ -208,7 +208,7 @@ class Columns:
         column = self.raw.columns[v.name]
         if isinstance(v, Given) and v.member_of:
             target = self.model.indices[v.member_of].range
-            numbers = _labels(v.name, column, _integer(target.low)).astype(float)
+            numbers = labels(self.raw, v.name, _integer(target.low)).astype(float)
         else:
             numbers = _numbers(v.name, column)
         letters = [a.letter for a in v.axes]
@@ -310,6 +310,16 @@ def _first_text(column: np.ndarray) -> object:
         except (TypeError, ValueError):
             return x
     return column.dtype
+
+
+def labels(raw: Raw, name: str, low: int) -> np.ndarray:
+    """A column of labels as whole numbers from `low`.
+
+    Raises:
+        DataError: an empty cell, or a fraction.
+    """
+    column = raw.columns[name]
+    return np.asarray(column, np.int64) if name in raw.coded else _labels(name, column, low)
 
 
 def _labels(name: str, column: np.ndarray, low: int) -> np.ndarray:

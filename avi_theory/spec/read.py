@@ -1,4 +1,4 @@
-"""Read data as users keep them (CSV, Parquet, NPZ, mappings, data frames) into plain columns."""
+"""Read data as users keep them (CSV, Parquet, NPZ, NPY, mappings, frames) into plain columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from avi_theory.errors import DataError, nearest
 
-FORMATS = (".csv", ".parquet", ".npz")
+FORMATS = (".csv", ".parquet", ".npz", ".npy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,15 +22,17 @@ class Raw:
         columns: name to array; in a frame all have the frame's length.
         is_frame: True for rows of a table, False for separate arrays by shape.
         source: where they come from, for messages and provenance.
+        coded: columns of labels that are whole numbers of their index already.
     """
 
     columns: Mapping[str, np.ndarray]
     is_frame: bool
     source: str
+    coded: frozenset[str] = frozenset()
 
 
 def read(source: Any) -> Raw:
-    """Columns from a path, a mapping of arrays, or a pandas data frame.
+    """Columns from a path (a folder of NPY files, too), a mapping of arrays, or a data frame.
 
     Raises:
         DataError: the file is absent, unreadable, or of an unknown format.
@@ -46,7 +48,7 @@ def read(source: Any) -> Raw:
         return Raw(_frame_columns(source), True, "a data frame in memory")
     raise DataError(
         f"Data of type {type(source).__name__} cannot be read. "
-        "Give a path (.csv, .parquet, .npz), a mapping of names to arrays, or a data frame."
+        "Give a path (.csv, .parquet, .npz, .npy), a mapping of names to arrays, or a data frame."
     )
 
 
@@ -71,6 +73,10 @@ def _frame_columns(frame: Any) -> dict[str, np.ndarray]:
 
 
 def _read_path(path: Path) -> Raw:
+    files = sorted(path.glob("*.npy")) if path.is_dir() else []
+    if files:
+        columns = [_read_path(f).columns for f in files]
+        return Raw({k: v for c in columns for k, v in c.items()}, False, str(path))
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         siblings = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
@@ -86,6 +92,8 @@ def _read_path(path: Path) -> Raw:
         if suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 return Raw({k: archive[k] for k in archive.files}, False, str(path))
+        if suffix == ".npy":
+            return Raw({path.stem: np.load(path, allow_pickle=False)}, False, str(path))
         import pandas as pd
 
         if suffix == ".csv":

@@ -14,9 +14,12 @@ import torch
 
 from avi_theory import InputError, Model
 from avi_theory.cli import main
-from avi_theory.numeric import measure, parameters
+from avi_theory.numeric import measure, measure_in_batches, parameters
+from avi_theory.numeric.batches import amortized as batched
 from avi_theory.numeric.checkpoint import FILE, Checkpoint
 from avi_theory.numeric.solve import Options, Problem, newton, quasi_newton
+from avi_theory.spec.read import read
+from avi_theory.spec.units import Units
 
 TEXT = """
 index n = 1:N
@@ -49,24 +52,26 @@ def answer(found):
 def interrupted(monkeypatch):
     """Measure, and stop as Ctrl-C would as soon as the state after some iterations is written."""
 
-    def run(folder, after, work):
-        keep, seen = Checkpoint.keep, []
+    def run(folder, after, work, part="p"):
+        keep, seen, stopped = Checkpoint.keep, [], {}
 
         def counted(self, state):
-            seen.append(1)
+            if part in state:
+                seen.append(1)
             if len(seen) == after:
                 self._every = 0.0
                 keep(self, state)
+                stopped.update(state)
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(Checkpoint, "keep", counted)
         try:
             work(folder)
         except KeyboardInterrupt:
-            return True
+            return stopped
         finally:
             monkeypatch.setattr(Checkpoint, "keep", keep)
-        return False
+        return stopped
 
     return run
 
@@ -194,6 +199,29 @@ def test_a_damaged_state_is_named(tmp_path):
     next(tmp_path.glob("run-0000*")).write_bytes(b"torn")
     with pytest.raises(InputError, match=r"run-0000.*Delete the folder"):
         measure(Model(TEXT), DATA, checkpoint=tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("function", "part"),
+    [("affine", "store"), ("mlp:4", "rate")],  # F-VI's locals; Adam's learning rate
+)
+def test_a_measurement_in_batches_goes_on_to_the_same_answer(
+    function, part, tmp_path, interrupted, monkeypatch
+):
+    monkeypatch.setattr(batched, "STEPS", 40)
+    model = Model(TEXT)
+    options = {"inputs": ["y[n]"], "function": function, "iterations": 30, "batch": 9, "pilot": 10}
+
+    def work(folder):
+        units = Units.of(model, read(DATA), "n")
+        return measure_in_batches(units, checkpoint=folder, **options)
+
+    whole = answer(work(None))
+    assert interrupted(tmp_path, 4, work, part)
+    assert answer(work(tmp_path)) == whole
+    options["batch"] = 8
+    with pytest.raises(InputError, match="batch was 9 and is 8"):
+        work(tmp_path)
 
 
 def banana(p):

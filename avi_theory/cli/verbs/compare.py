@@ -22,6 +22,7 @@ def compare(
     factors: options.Factors = None,
     holdout: options.Holdout = None,
     refine: options.Refine = 0,
+    batch: options.Batch = None,
     checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
@@ -46,6 +47,7 @@ def compare(
             factors=chosen,
             holdout=holdout,
             refine=refine,
+            batch=batch,
             checkpoint=checkpoint,
             progress=progress,
         )

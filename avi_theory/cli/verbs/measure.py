@@ -23,6 +23,7 @@ def measure(
     holdout: options.Holdout = None,
     refine: options.Refine = 0,
     free: options.Free = None,
+    batch: options.Batch = None,
     checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     save: options.Save = None,
@@ -47,6 +48,7 @@ def measure(
             holdout=holdout,
             refine=refine,
             free=free,
+            batch=batch,
             checkpoint=checkpoint,
             progress=progress,
         )
