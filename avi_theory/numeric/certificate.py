@@ -14,6 +14,8 @@ variation; for a two-state chain with stay probability p this is log(p/(1−p)) 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ from avi_theory.numeric.functions import Polynomial, Table
 from avi_theory.numeric.parameters import Amortized, Parametrisation
 
 MOST_CATEGORIES = 12
+TIGHT = 1e-8
+"""Of the log evidence: what its quadrature leaves open."""
 
 
 def unique(elbo: Elbo, parameters: Parametrisation) -> bool:
@@ -36,6 +40,14 @@ def unique(elbo: Elbo, parameters: Parametrisation) -> bool:
         isinstance(f, Table) or (isinstance(f, Polynomial) and f.degree == 0) for f in functions
     )
     return pooled and contraction(elbo) < 1
+
+
+def tight(elbo: float, evidence: Mapping[str, Any]) -> bool:
+    """Whether an ELBO is the exact log evidence itself: no optimum can be better."""
+    value = evidence["value"]
+    if value is None or evidence["standard_error"] != 0.0:
+        return False
+    return bool(value - elbo <= TIGHT * (1 + abs(value)))
 
 
 def contraction(elbo: Elbo) -> float:

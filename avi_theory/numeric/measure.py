@@ -30,7 +30,7 @@ from avi_theory.numeric.asked import (
     dtype_named,
     reporting,
 )
-from avi_theory.numeric.certificate import unique
+from avi_theory.numeric.certificate import tight, unique
 from avi_theory.numeric.checkpoint import Checkpoint, identity
 from avi_theory.numeric.elbo import Elbo, elbo_of
 from avi_theory.numeric.evidence import exact_marginals, log_evidence
@@ -163,9 +163,17 @@ def measure(
             if partial.masks
             else Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
         )
+    answer = {"value": None, "method": "not asked for", "standard_error": None}
+    if evidence:
+        answer = log_evidence(elbo, fvi, seed=seed)
+    free_ones = Solution(
+        **fields(elbo, fvi, elbos.fvi, elbos.fvi_error, own_factors(elbo.families))
+    )
+    if free_ones.status == "converged" and tight(fvi.elbo, answer):
+        free_ones = replace(free_ones, certified=True)
     return Measurement(
         model=model.name,
-        fvi=Solution(**fields(elbo, fvi, elbos.fvi, elbos.fvi_error, own_factors(elbo.families))),
+        fvi=free_ones,
         avi=None
         if avi is None or parameters is None or chosen is None
         else replace(
@@ -177,9 +185,7 @@ def measure(
         latents=bound.latents,
         standard_error=elbos.gap_error,
         methods=elbo.methods,
-        log_evidence=log_evidence(elbo, fvi, seed=seed)
-        if evidence
-        else {"value": None, "method": "not asked for", "standard_error": None},
+        log_evidence=answer,
         holdout=None
         if holdout is None or trained is None
         else held_out(trained, holdout, fvi.tables, options),

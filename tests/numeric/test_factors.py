@@ -78,6 +78,9 @@ def test_a_conjugate_model_reaches_its_evidence_and_its_posterior(case):
     assert found.fvi.status == "converged"
     assert found.fvi.elbo == pytest.approx(exact, abs=1e-9 * (1 + abs(exact)))
     assert set(found.methods.values()) == {"exact"}
+    assert found.log_evidence["value"] == pytest.approx(exact, abs=1e-4)
+    if "exact" in found.log_evidence["method"]:
+        assert found.fvi.certified
     own = found.posterior()
     np.testing.assert_allclose(own.mean, posterior.mean(), rtol=1e-7)
     np.testing.assert_allclose(own.sd, posterior.std(), rtol=1e-7)
@@ -93,6 +96,25 @@ def test_one_sweep_of_closed_form_updates_is_exact(case, elbo_at):
     tables = coordinate_ascent(elbo, start, sweeps=1)
     assert float(elbo(start)) < exact - 1e-3
     assert float(elbo(tables)) == pytest.approx(exact, abs=1e-9 * (1 + abs(exact)))
+
+
+LOCALS = {
+    "beta": ("local z[n] ~ Beta(2, 3)\nobserved y[n] ~ Binomial(t[n], z[n])",
+             {"t": g.integers(2, 30, 30), "y": None}),
+    "inversegamma": ("local z[n] ~ InverseGamma(3, 2)\nobserved y[n] ~ Normal(0, t[n]*sqrt(z[n]))",
+                     {"t": g.uniform(0.5, 2, 30), "y": g.normal(size=30)}),
+}  # fmt: skip
+LOCALS["beta"][1]["y"] = g.binomial(LOCALS["beta"][1]["t"], g.beta(2, 3, 30)).astype(float)
+
+
+@pytest.mark.parametrize("kind", LOCALS)
+def test_networks_reach_beta_and_inverse_gamma_factors(kind):
+    text, data = LOCALS[kind]
+    model = Model(f"index n = 1:N\ngiven t[n]\n{text}")
+    inputs = ["t[n]", "y[n]"]
+    found = measure(model, data, factors={"z": kind}, function="mlp:16x16", inputs=inputs)
+    assert found.fvi.certified and found.log_evidence["standard_error"] == 0
+    assert 0 <= found.gap < 1e-3 * 30
 
 
 @pytest.mark.parametrize("function", ["mlp:16x16", "table"])
@@ -166,21 +188,19 @@ observed x[n] ~ Normal(log(1 + a + b*c + a*b), 1)
 def test_what_can_only_be_sampled_carries_its_error_and_seed():
     factors = {"a": "gamma", "b": "gamma", "c": "beta"}
     data = {"x": np.array([1.0, 2.0, 1.5])}
-    runs = [measure(Model(SAMPLED), data, factors=factors, seed=s, evidence=False) for s in (0, 1)]
+    settings = {"evidence": False, "starts": 1, "samples": 64}
+    runs = [measure(Model(SAMPLED), data, factors=factors, seed=s, **settings) for s in (0, 1)]
     assert "monte carlo" in runs[0].methods.values()
-    assert runs[0].provenance["seed"] == 0
+    assert [r.provenance["seed"] for r in runs] == [0, 1]
     error = np.hypot(runs[0].fvi.standard_error, runs[1].fvi.standard_error)
     assert 0 < error < 0.1
     assert runs[0].fvi.elbo == pytest.approx(runs[1].fvi.elbo, abs=5 * error)
-    again = measure(Model(SAMPLED), data, factors=factors, seed=0, evidence=False)
-    assert again.fvi.elbo == runs[0].fvi.elbo
 
 
 def test_sampled_expectations_agree_with_quadrature(elbo_at):
     """One direction, forced to be sampled, against the same by its rule."""
     text = "global a ~ Gamma(3, 2)\nobserved x ~ Normal(log(1 + a), 1)"
-    both = text.replace("log(1 + a)", "log(1 + a) + 0*b").replace("observed", "observed")
-    bound = bind(Model(both.replace(" + 0*b", "")), {"x": np.array(1.0)})
+    bound = bind(Model(text), {"x": np.array(1.0)})
     elbo = elbo_at(bound, factors={"a": "gamma"}, samples=20_000)
     tables = starting_tables(elbo, 0, 0.3)
     q = elbo.marginals(tables)

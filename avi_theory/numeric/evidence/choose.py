@@ -25,6 +25,8 @@ METHODS = (
     by_importance_sampling,
 )
 """Each returns None where it does not apply, else an `Evidence` with or without a value."""
+ON_A_SIMPLEX = (by_importance_sampling,)
+"""Those that know latents on a simplex."""
 WITHOUT_FVI = (by_message_passing, by_elimination)
 """Those that do not start from the factorized solution."""
 
@@ -44,9 +46,12 @@ def log_evidence(elbo: Elbo, fvi: Fit, *, seed: int) -> dict[str, Any]:
     if any(f.kind == "Point" for f in elbo.families.values()):
         reason = "with point factors the objective bounds log p(x, θ) at the point, not log p(x)"
         return Evidence.unknown(reason).to_dict()
-    if not all(f.real or f.discrete for f in elbo.families.values()):
-        return Evidence.unknown("no estimator for simplex latents yet").to_dict()
-    for method in METHODS if fvi.exists else WITHOUT_FVI:
+    simplex = any(f.kind == "Dirichlet" for f in elbo.families.values())
+    if simplex and any(f.discrete for f in elbo.families.values()):
+        reason = "no estimator for simplex latents beside discrete ones yet"
+        return Evidence.unknown(reason).to_dict()
+    methods = ON_A_SIMPLEX if simplex else METHODS
+    for method in methods if fvi.exists else WITHOUT_FVI:
         found = method(elbo, fvi, seed)
         if found is not None:
             return found.to_dict()

@@ -19,6 +19,8 @@ from avi_theory.numeric.fit import Fit
 
 DRAWS = 20_000
 CELLS = 10_000_000
+LEAST = 1e-300
+"""Of a Gamma draw, so that its logarithm exists."""
 
 
 def by_importance_sampling(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
@@ -53,6 +55,10 @@ def _weights(elbo: Elbo, fvi: Fit, count: int, generator: torch.Generator) -> np
             chosen = factors.log_probability.detach().T.gather(0, drawn)
             log_q = log_q + chosen.sum(1)
             continue
+        if factors.concentration is not None:
+            values[name], level = _on_simplex(factors.concentration.detach(), count, generator)
+            log_q = log_q + level
+            continue
         assert factors.mean is not None and factors.log_sd is not None
         shape = (count, *factors.mean.shape)
         if factors.alpha is not None and factors.beta is not None:
@@ -70,3 +76,12 @@ def _weights(elbo: Elbo, fvi: Fit, count: int, generator: torch.Generator) -> np
         log_q = log_q - 0.5 * (flat**2).sum(1) + 0.5 * flat.shape[1] - family.entropy(factors)
     level = torch.stack([f.log_density(values, categories) for f in elbo.factors]).sum(0)
     return (level - log_q).cpu().double().numpy()
+
+
+def _on_simplex(alpha: Tensor, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draws from Dirichlet factors ``[S, P, K]``, and their log density ``[S]``."""
+    wide = alpha.cpu().double().expand(count, *alpha.shape).contiguous()
+    gammas = torch._standard_gamma(wide, generator=generator).clamp_min(LEAST)
+    drawn = (gammas / gammas.sum(-1, keepdim=True)).to(alpha.device, alpha.dtype)
+    norm = torch.lgamma(alpha.sum(-1)).sum() - torch.lgamma(alpha).sum()
+    return drawn, norm + ((alpha - 1) * drawn.log()).sum((-1, -2))
