@@ -19,7 +19,7 @@ from avi_theory.spec.read import Raw, read
 from avi_theory.spec.simulate import simulate_bound
 from avi_theory.spec.split import split
 from avi_theory.spec.tables import Table
-from avi_theory.spec.units import Units
+from avi_theory.spec.units import Units, steps
 
 
 def data_for(model: Model, data: Any) -> Raw | None:
@@ -54,7 +54,7 @@ def _without_sizes(model: Model) -> dict[str, Any]:
 def fitted_and_held(
     model: Model, data: Any, report: Report, holdout: float | None, seed: int
 ) -> tuple[Bound, Bound | None]:
-    """The data to fit, and those held out of it."""
+    """The data to fit, and those held out: units of a plate at random, the end of a series."""
     raw = data_for(model, data)
     if holdout is None:
         if raw is not None:
@@ -62,7 +62,11 @@ def fitted_and_held(
         return simulate_bound(bind(model), seed=seed).bound, None
     if raw is None:
         raw = Raw(simulate(model, seed=seed).data, False, f"simulated with seed {seed}")
-    fitted, held = split(model, raw, holdout, unit=report.unit, seed=seed)
+    if report.unit and not steps(model, report.unit[0]):
+        parts = Units.of(model, raw, report.unit[0]).split(holdout, seed)
+        first, last = (p.take(np.arange(len(p))) for p in parts)
+        return first, last
+    fitted, held = split(model, raw, holdout)
     resized = model.replace(values=_without_sizes(model))
     return bind(resized, fitted, require_data=True), bind(resized, held, require_data=True)
 

@@ -1,8 +1,6 @@
-"""Hold units of the data out: whole groups or rows of a plate, the end of a series."""
+"""Hold the end of a series out; units of a plate are held out by `Units.split`."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,39 +10,30 @@ from avi_theory.spec.model import Model
 from avi_theory.spec.read import Raw
 
 
-def split(
-    model: Model, raw: Raw, fraction: float, *, unit: Sequence[str], seed: int = 0
-) -> tuple[Raw, Raw]:
-    """Split data into a fitted and a held-out part along one index.
-
-    Units of a plate are held out at random; without a unit (series) the last points are.
+def split(model: Model, raw: Raw, fraction: float) -> tuple[Raw, Raw]:
+    """Split a series into the part that is fitted and its end, which is held out.
 
     Args:
         model: the declaration.
         raw: the data's columns.
-        fraction: of the units held out, between 0 and 1.
-        unit: the unit's index letters (the first is split); empty for a series.
-        seed: of the random choice.
+        fraction: of the points held out, between 0 and 1.
 
     Raises:
         InputError: a fraction outside (0, 1).
-        DataError: too few units to hold any out, or data without the index.
+        DataError: too few points to hold any out, or data without the index.
     """
     if not 0 < fraction < 1:
         raise InputError(f"The held-out fraction is {fraction:g}; it must lie between 0 and 1.")
-    letter = unit[0] if unit else _series_letter(model)
+    letter = _series_letter(model)
     labels = _labels_along(model, raw, letter)
-    units = np.unique(np.concatenate([along for _, along in labels.values()]))
-    count = round(fraction * len(units))
-    if not 0 < count < len(units):
+    points = np.unique(np.concatenate([along for _, along in labels.values()]))
+    count = round(fraction * len(points))
+    if not 0 < count < len(points):
         raise DataError(
-            f"Holding {fraction:g} of {len(units)} units [{letter}] out leaves one part empty. "
+            f"Holding {fraction:g} of {len(points)} points [{letter}] out leaves one part empty. "
             "Choose another --holdout."
         )
-    if unit:
-        chosen = np.random.default_rng(seed).permutation(units)[:count]
-    else:
-        chosen = units[-count:]
+    chosen = points[-count:]
     return _part(raw, labels, chosen, keep=False), _part(raw, labels, chosen, keep=True)
 
 

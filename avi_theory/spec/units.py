@@ -18,6 +18,7 @@ from avi_theory.spec.columns import Columns, indexed, labels, solve_low
 from avi_theory.spec.model import Model
 from avi_theory.spec.read import Raw
 from avi_theory.spec.tables import evaluate_index
+from avi_theory.spec.terms import name_of, subscripts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +37,11 @@ class Rows:
 
     @classmethod
     def by_label(cls, axis: int, of_entry: np.ndarray, units: int) -> Rows:
-        """From the unit of each entry."""
-        counts = np.bincount(of_entry, minlength=units)
+        """From the unit of each entry; entries of units beyond the last are left out."""
+        entries = np.flatnonzero(of_entry < units)
+        counts = np.bincount(of_entry[entries], minlength=units)
         starts = np.concatenate([[0], np.cumsum(counts)])
-        return cls(axis, np.argsort(of_entry, kind="stable"), starts)
+        return cls(axis, entries[np.argsort(of_entry[entries], kind="stable")], starts)
 
     def of(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of some units in their order, and the place of each entry's unit."""
@@ -100,7 +102,7 @@ class Units:
                 "data cannot be taken in batches. Measure without batch."
             )
         count = int(evaluate_index(span.high, sizes, _no_lookup)) - low + 1
-        rows = _rows(model, raw, letter, low, count)
+        rows = _rows(model, raw, letter, low, count, shorter=solved[0] in explicit)
         if not rows:
             raise DataError(
                 f"No column of the data ({raw.source}) runs along [{letter}], so they cannot be "
@@ -109,6 +111,7 @@ class Units:
         varying = {solved[0], *_sizes_of_entries(model, letter)}
         others = {k: v for k, v in sizes.items() if k not in varying and k not in model.givens}
         model = model.replace(values={**model.values, **others})
+        raw = replace(raw, source=raw.source + columns.shortened(explicit))
         return cls(model, raw, letter, solved[0], low, rows, np.arange(count))
 
     def __len__(self) -> int:
@@ -159,6 +162,17 @@ class Units:
         return replace(self, chosen=kept), replace(self, chosen=held)
 
 
+def steps(model: Model, letter: str) -> bool:
+    """Whether a density reads positions of an index by number or by distance: a series."""
+    for factor in model.factors():
+        for atom in model.references_in(factor.expression):
+            declared = model.variables.get(name_of(atom)) or model.givens[name_of(atom)]
+            for axis, s in zip(declared.axes, subscripts_of(atom), strict=False):
+                if axis.letter == letter and (s.is_Add or s.is_Integer):
+                    return True
+    return False
+
+
 def _sizes_of_entries(model: Model, letter: str) -> set[str]:
     """Sizes of indices whose points belong to units by a map: they change with the batch."""
     entries = {a.letter for g in model.givens.values() if g.member_of == letter for a in g.axes}
@@ -200,16 +214,21 @@ def _coded(model: Model, raw: Raw) -> tuple[Model, Raw]:
     return model, replace(raw, columns=columns, coded=raw.coded | frozenset(found))
 
 
-def _rows(model: Model, raw: Raw, letter: str, low: int, count: int) -> dict[str, Rows]:
-    """For every column that runs along the units, which entries belong to which."""
+def _rows(
+    model: Model, raw: Raw, letter: str, low: int, count: int, *, shorter: bool
+) -> dict[str, Rows]:
+    """For every column that runs along the units, which entries belong to which.
+
+    `shorter` says that only the first units were asked for.
+    """
     maps = [g for g in model.givens.values() if g.member_of == letter and g.name in raw.columns]
     if raw.is_frame:
         by = letter if letter in raw.columns else next((g.name for g in maps), None)
         if by is not None:
-            rows = Rows.by_label(0, _within(raw, by, low, count), count)
+            rows = Rows.by_label(0, _within(raw, by, low, count, shorter), count)
         else:
             rows = Rows()
-            _covered(raw, next(iter(raw.columns)), 0, letter, count)
+            _covered(raw, next(iter(raw.columns)), 0, letter, count, shorter)
         return dict.fromkeys(raw.columns, rows)
     found: dict[str, Rows] = {}
     for v in indexed(model):
@@ -218,29 +237,29 @@ def _rows(model: Model, raw: Raw, letter: str, low: int, count: int) -> dict[str
         letters = [a.letter for a in v.axes]
         if letter in letters:
             found[v.name] = Rows(letters.index(letter))
-            _covered(raw, v.name, letters.index(letter), letter, count)
+            _covered(raw, v.name, letters.index(letter), letter, count, shorter)
             continue
         for g in maps:
             along = g.axes[0].letter
             if along in letters:
-                entries = _within(raw, g.name, low, count)
+                entries = _within(raw, g.name, low, count, shorter)
                 found[v.name] = Rows.by_label(letters.index(along), entries, count)
     return found
 
 
-def _covered(raw: Raw, name: str, axis: int, letter: str, count: int) -> None:
+def _covered(raw: Raw, name: str, axis: int, letter: str, count: int, shorter: bool) -> None:
     length = raw.columns[name].shape[axis]
-    if length != count:
+    if length != count and not (shorter and length > count):
         raise InputError(
             f"The data for {name!r} have {length} entries along {letter}, which has {count} values:"
             " they cannot be told apart by unit. Measure without batch."
         )
 
 
-def _within(raw: Raw, name: str, low: int, count: int) -> np.ndarray:
+def _within(raw: Raw, name: str, low: int, count: int, shorter: bool) -> np.ndarray:
     """The unit of each entry of a label column, from 0."""
     of_entry = np.asarray(raw.columns[name], np.int64) - low
-    if of_entry.min(initial=0) < 0 or of_entry.max(initial=0) >= count:
+    if of_entry.min(initial=0) < 0 or (of_entry.max(initial=0) >= count and not shorter):
         raise DataError(
             f"The column {name!r} names units from {of_entry.min() + low} to "
             f"{of_entry.max() + low}, but there are {low} to {low + count - 1}. Mend the data or "
