@@ -123,7 +123,9 @@ class Table:
             raise DataError(
                 f"The index box of {name} has {shape} cells, too many to number. Use fewer points."
             )
-        flat = np.unique(np.ravel_multi_index(tuple((points - low).T), shape))
+        flat = np.ravel_multi_index(tuple((points - low).T), shape)
+        if np.any(flat[1:] <= flat[:-1]):
+            flat = np.unique(flat)
         box = np.full(int(np.prod(shape)), -1, np.int64)
         box[flat] = np.arange(len(flat))
         sorted_points = np.stack(np.unravel_index(flat, shape), -1) + low

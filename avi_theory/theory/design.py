@@ -74,7 +74,7 @@ def variance_cost(diagonal: np.ndarray, classes: np.ndarray) -> float:
     mean = np.bincount(classes, diagonal) / np.maximum(size, 1)
     used = size > 0
     cost = 0.5 * (size[used] @ np.log(mean[used]) - np.log(diagonal).sum())
-    return float(cost) if len(np.unique(diagonal)) > 1 and np.any(size > 1) else 0.0
+    return float(cost) if np.ptp(diagonal) > 0 and np.any(size > 1) else 0.0
 
 
 def clean(gap: float, latents: int) -> float:

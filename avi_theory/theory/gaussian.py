@@ -198,10 +198,18 @@ class Joint:
 
     def _fixed_part(self) -> np.ndarray:
         size = self.form.precision.shape[0]
-        fixed = np.setdiff1d(np.arange(self.latents, size), self.drawn)
+        fixed = _others(self.latents, size, self.drawn)
         if len(fixed) == 0:
             return np.zeros(size)
         return np.asarray(self.form.precision[:, fixed] @ _known_values(self.form, fixed))
+
+
+def _others(start: int, stop: int, without: np.ndarray) -> np.ndarray:
+    """The coordinates from `start` to `stop` that are not in a list."""
+    kept = np.ones(stop, bool)
+    kept[:start] = False
+    kept[without] = False
+    return np.flatnonzero(kept)
 
 
 def _known_values(form: Quadratic, coordinates: np.ndarray) -> np.ndarray:
@@ -240,7 +248,7 @@ def joint(bound: Bound) -> Joint:
     latents = Layout.of(bound, [*model.globals, *model.locals])
     size, total = latents.size, layout.size
     drawn = _drawn(bound, form, size)
-    fixed = np.setdiff1d(np.arange(size, total), drawn)
+    fixed = _others(size, total, drawn)
     shift = form.precision[:size, fixed] @ _known_values(form, fixed) if len(fixed) else 0.0
     b = form.linear[:size] - shift
     posterior_ = Posterior(latents, sparse.csr_matrix(form.precision[:size, :size]), b)

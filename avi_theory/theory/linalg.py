@@ -61,9 +61,8 @@ def lower_band(matrix: Matrix, order: np.ndarray, width: int) -> np.ndarray:
     entries = matrix.tocoo()
     row, col = position[entries.row], position[entries.col]
     low = row >= col
-    band = np.zeros((width + 1, n))
-    np.add.at(band, (row[low] - col[low], col[low]), entries.data[low])
-    return band
+    flat = (row[low] - col[low]) * n + col[low]
+    return np.bincount(flat, entries.data[low], minlength=(width + 1) * n).reshape(width + 1, n)
 
 
 class Factor:
