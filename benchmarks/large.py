@@ -1,7 +1,8 @@
 """Time for each iteration, and peak memory, against N: all data at once, and in batches.
 
 Counts with exposures, zₙ ~ N(µ, τ), yₙ ~ Poisson(eₙ exp(zₙ)), µ and τ unknown, read from NPY files.
-Each size runs in a process of its own, so that peak memory is that size's; the median of the runs.
+Seconds are of processor time, between the first and the last Newton iteration.  Each size runs in a
+process of its own, so that peak memory is that size's; the median of the runs.
 """
 
 from __future__ import annotations
@@ -30,18 +31,33 @@ observed y[n] ~ Poisson(log_rate=log(e[n]) + z[n])
 """
 ONE = """
 import json, resource, sys, time
-from avi_theory import Model, measure
-text, path, small, batch = json.loads(sys.argv[1])
-ask = {"function": "affine", "inputs": ["e[n]", "y[n]"]}
-measure(Model(text), small, batch=200 if batch else None, **ask)
+from avi_theory import Model
+from avi_theory.numeric import measure, measure_in_batches
+from avi_theory.spec.mapped import mapped
+from avi_theory.spec.units import Units
+text, path, small, batch, iterations = json.loads(sys.argv[1])
+ask = {"function": "affine", "inputs": ["e[n]", "y[n]"], "iterations": iterations}
+model, times = Model(text), {}
+
+def tell(run, iteration, elbo, norm):
+    times.setdefault(run, []).append(time.process_time())
+
+def measured(path, batch, **more):
+    if batch is None:
+        return measure(model, path, evidence=False, starts=1, **ask, **more)
+    return measure_in_batches(Units.of(model, mapped(path), "n"), batch=batch, **ask, **more)
+
+def each(run):
+    seen = times.get(run, [0.0])
+    return (seen[-1] - seen[0]) / max(len(seen) - 1, 1)
+
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+measured(small, batch and 200)
 before, start = peak(), time.process_time()
-found = measure(Model(text), path, batch=batch, **ask)
+found = measured(path, batch, progress=tell)
 seconds = time.process_time() - start
-per_fvi = found.fvi.seconds / max(found.fvi.iterations, 1)
-per_avi = found.avi.seconds / max(found.avi.iterations, 1)
-print(json.dumps([per_fvi, per_avi, seconds, before, peak(), found.fvi.status, found.avi.status,
-                  found.fvi.elbo, found.gap]))
+print(json.dumps([each("F-VI"), each("A-VI"), seconds, before, peak(), found.fvi.status,
+                  found.avi.status, found.fvi.elbo, found.gap]))
 """
 
 
@@ -56,8 +72,8 @@ def written(folder: Path, count: int) -> str:
     return str(path)
 
 
-def once(path: str, small: str, batch: int | None) -> list:
-    question = json.dumps([TEXT, path, small, batch])
+def once(path: str, small: str, batch: int | None, iterations: int) -> list:
+    question = json.dumps([TEXT, path, small, batch, iterations])
     run = subprocess.run(
         [sys.executable, "-c", ONE, question], capture_output=True, text=True, check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -73,6 +89,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--most", type=int, default=SIZES[-1])
+    parser.add_argument("--iterations", type=int, default=200)
+    parser.add_argument("--only", choices=("whole", "batches"))
     asked = parser.parse_args()
     sizes = [n for n in SIZES if n <= asked.most]
     print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy "
@@ -80,13 +98,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = {n: written(Path(folder), n) for n in sizes}
         small = paths[sizes[0]]
-        for title, batch in (("all data at once", None), (f"batches of {BATCH:,}", BATCH)):
+        ways = {"whole": ("all data at once", None), "batches": (f"batches of {BATCH:,}", BATCH)}
+        for title, batch in [w for k, w in ways.items() if asked.only in (None, k)]:
             print(f"\n{title}")
             print(f"{'N':>9} {'F-VI s/iteration':>17} {'A-VI s/iteration':>17} "
                   f"{'processor s':>12} {'MiB':>6} {'above start':>12}  status")  # fmt: skip
             rows = []
             for n in sizes:
-                runs = [once(paths[n], small, batch) for _ in range(asked.runs)]
+                runs = [once(paths[n], small, batch, asked.iterations) for _ in range(asked.runs)]
                 fvi, avi, seconds, before, after = (
                     float(np.median([r[k] for r in runs])) for k in range(5)
                 )

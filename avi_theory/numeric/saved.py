@@ -46,7 +46,7 @@ def load_measurement(path: str | Path, *, device: str = "cpu") -> Measurement:
     bound = bind(model.replace(default_sizes=recipe["sizes"]), covariates or None)
     factors = recipe.get("factors", {})
     kinds = families(bound, factors)
-    tables = {n: where.tensor(arrays[f"fvi.{n}"]) for n in kinds}
+    tables = {n: where.tensor(arrays[f"fvi.{n}"]) for n in kinds if f"fvi.{n}" in arrays}
     trained = None
     if "function" in recipe:
         texts = {k: tuple(v) for k, v in recipe["inputs"].items()}

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from avi_theory import DataError, InputError, Model, check, load, measure, simulate
+from avi_theory.numeric import load_measurement, measure_in_batches
 from avi_theory.numeric import measure as at_once
-from avi_theory.numeric import measure_in_batches
 from avi_theory.numeric.batches.amortized import Heads
 from avi_theory.numeric.batches.progress import telling
 from avi_theory.numeric.batches.shards import Shards
@@ -111,6 +111,16 @@ def test_a_network_learns_in_batches_and_says_how_it_was_tuned():
     assert 0 <= found.gap / found.latents < 1e-3
     assert found.provenance["tuning"]["avi"].startswith("Adam: rates 0.0001, 0.001, 0.01 tried")
     assert found.infer({k: v[:5] for k, v in counts(400).items()}).mean.shape == (5,)
+
+
+def test_a_measurement_in_batches_is_saved_with_its_globals_and_its_function(tmp_path):
+    data = counts(40)
+    found = measure(Model(COUNTS), data, function="affine", batch=15)
+    again = load_measurement(found.save(tmp_path / "kept"))
+    assert again.to_dict() == found.to_dict()
+    assert again.posterior().names == found.posterior().names == ("mu", "tau")
+    new = {k: v[:5] for k, v in data.items()}
+    np.testing.assert_allclose(again.infer(new).mean, found.infer(new).mean, rtol=1e-12)
 
 
 def test_sampled_terms_carry_standard_errors():
