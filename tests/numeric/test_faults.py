@@ -10,6 +10,7 @@ import torch
 
 from avi_theory import DataError, Model, ResourceError, measure
 from avi_theory.numeric import measure as measured
+from avi_theory.numeric.batches.shards import Shard
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.solve import Options, Problem, Status, newton, quasi_newton
 
@@ -124,6 +125,15 @@ def test_out_of_memory_suggests_a_batch(failure, monkeypatch):
         measure(Model(PLAIN), {"y": np.zeros(4000)})
     with pytest.raises(ResourceError, match="does not split into units"):
         measure(Model(CHAIN), {"y": np.zeros(50)})
+
+
+def test_out_of_memory_in_batches_suggests_smaller_ones(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Shard, "own", fail)
+    with pytest.raises(ResourceError, match=r"batches of 100 units \[n\].*batch=50 \(--batch 50"):
+        measure(Model(PLAIN), {"y": np.zeros(4000)}, batch=100)
 
 
 def test_other_runtime_errors_stay_what_they_are(monkeypatch):
