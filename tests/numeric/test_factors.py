@@ -10,6 +10,7 @@ from avi_theory.errors import InputError
 from avi_theory.numeric import measure
 from avi_theory.numeric.families import families
 from avi_theory.numeric.fit import starting_tables
+from avi_theory.numeric.solve.conjugate import natural_updates
 from avi_theory.numeric.solve.coordinate import coordinate_ascent
 from avi_theory.spec.bound import bind
 
@@ -225,6 +226,43 @@ def test_sampled_expectations_agree_with_quadrature(elbo_at):
 def test_impossible_factors_are_named(factors, culprit):
     with pytest.raises(InputError, match=culprit):
         measure(Model(COUNTS), COUNTED, factors=factors)
+
+
+def test_a_sum_that_would_need_many_weights_is_refused():
+    text = """
+    index n = 1:N
+    local z[n] ~ Gamma(2, 1)
+    observed x[n] ~ Normal(z[n], 1)
+    observed y ~ {}
+    """
+    data = {"x": np.array([1.0, 2.0, 4.0]), "y": np.array(3.0)}
+    model = Model(text.format("Normal(sum(z), 1)"))
+    found = measure(model, data, factors={"z": "gamma"}, evidence=False)
+    assert set(found.methods.values()) == {"exact"}
+    with pytest.raises(InputError, match=r"Poisson\(sum\(z\)\).*lognormal"):
+        measure(Model(text.format("Poisson(sum(z))")), data, factors={"z": "gamma"})
+
+
+CHAIN = """
+index t = 1:T
+local z[1] ~ Gamma(2, 1)
+local z[t] ~ Gamma(3, 3/z[t-1]) for t in 2:T
+observed x[t] ~ Poisson(z[t])
+"""
+
+
+def test_natural_gradients_never_lower_the_elbo(elbo_at):
+    """A chain of Gamma latents: all points move at once although neighbours interact."""
+    bound = bind(Model(CHAIN), {"x": np.array([1.0, 2, 4, 3, 0, 7])})
+    elbo = elbo_at(bound, factors={"z": "gamma"})
+    tables, levels = starting_tables(elbo, 1, 1.0), []
+    for _ in range(5):
+        levels.append(float(elbo(tables)))
+        tables = natural_updates(elbo, tables)
+    assert np.all(np.diff(levels) >= 0) and levels[-1] > levels[0]
+    found = measure(bound.model, bound, factors={"z": "gamma"}, evidence=False)
+    assert found.fvi.status == "converged" and set(found.methods.values()) == {"exact"}
+    assert levels[-1] <= found.fvi.elbo + 1e-9
 
 
 def test_the_support_alone_chooses_as_before():

@@ -201,9 +201,14 @@ def _assemble(
     derivation = Expectation(latents, span=_span(values, ranks), links=links)
     derived = simplify(derivation.derive(e))
     expected = derivation.of(derived)
-    if any(i.sampled for i in derivation.integrals.values()) and any(
-        f.kind == "Dirichlet" for f in families.values()
-    ):
+    sampled = any(i.sampled for i in derivation.integrals.values())
+    if sampled and any(s.lawful for s in sums):
+        raise InputError(
+            f"{text} uses a sum of latents with Gamma or Beta factors in a way that has no "
+            "closed-form mean, which is not measured. Give them other factors, as in --factor "
+            "z=lognormal."
+        )
+    if sampled and any(f.kind == "Dirichlet" for f in families.values()):
         raise InputError(
             f"{text} uses a point of a simplex in a way that has no closed-form mean, which is "
             "not measured. Its entries and their logarithms may enter linearly."

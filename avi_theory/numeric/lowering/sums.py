@@ -44,6 +44,7 @@ class SumPart:
         segments: ``[E]``, which instance each element belongs to; count: instances.
         names: latent variables inside.
         affine: whether the sum is Gaussian.
+        lawful: whether it holds latents with Gamma or Beta factors.
     """
 
     symbol: Symbol
@@ -57,6 +58,7 @@ class SumPart:
     names: tuple[str, ...]
     affine: bool
     integrals: tuple[Symbol, ...] = ()
+    lawful: bool = False
 
     @property
     def symbols(self) -> frozenset[Symbol]:
@@ -166,6 +168,7 @@ def sum_part(
         count,
         tuple(sorted({p.name for p in places if p.positions is not None})),
         affine is not None,
+        lawful=any(families[p.name].law != "normal" for p in places if p.positions is not None),
     )
 
 

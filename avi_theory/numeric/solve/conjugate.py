@@ -31,13 +31,16 @@ def conjugate(family: Family) -> bool:
 def natural_updates(elbo: Elbo, tables: Tables) -> Tables:
     """Each variable's factors in turn, all its points at once; never a lower ELBO."""
     current = dict(tables)
-    for name, family in elbo.families.items():
-        if conjugate(family):
-            current[name] = _updated(elbo, current, name)
+    names = [name for name, family in elbo.families.items() if conjugate(family)]
+    with torch.no_grad():
+        level = float(elbo(current)) if names else 0.0
+    for name in names:
+        current[name], level = _updated(elbo, current, name, level)
     return current
 
 
-def _updated(elbo: Elbo, tables: Tables, name: str) -> Tensor:
+def _updated(elbo: Elbo, tables: Tables, name: str, before: float) -> tuple[Tensor, float]:
+    """The best of shortened steps that does not lower the ELBO, and the ELBO there."""
     family, table = elbo.families[name], tables[name]
     old = _parameters(family, table)
     wanted = _target(elbo, tables, name, old)
@@ -45,16 +48,16 @@ def _updated(elbo: Elbo, tables: Tables, name: str) -> Tensor:
     if family.kind == "Dirichlet":
         usable = usable.all(-1, keepdim=True)
     with torch.no_grad():
-        before = float(elbo(tables))
         step = 1.0
         for _ in range(HALVINGS):
             new = [torch.where(usable, a + step * (b - a), a)
                    for a, b in zip(old, wanted, strict=True)]  # fmt: skip
             proposed = _table(family, new)
-            if float(elbo({**tables, name: proposed})) >= before:
-                return proposed
+            reached = float(elbo({**tables, name: proposed}))
+            if reached >= before:
+                return proposed, reached
             step /= 2
-    return table
+    return table, before
 
 
 def _parameters(family: Family, table: Tensor) -> list[Tensor]:
