@@ -55,7 +55,7 @@ def smallest_inputs(model: Model, data: Any = None, *, tolerance: float = 0.01) 
     asked: list[tuple[Offer, Prediction]] = []
     for choice in _candidates(model, report, bound):
         found = predict_bound(bound, report, choice, regime="population", function="any")
-        asked.append((Offer(found.inputs, found.gap_per_latent, found.kind), found))
+        asked.append((_offer(found), found))
         shown = choice.window is not None and choice.window + 1 >= WINDOWS
         done = found.kind == "none" or _within(found, tolerance)
         if shown and (done or _hidden(asked[-2][1], found)):
@@ -81,11 +81,19 @@ def _capped(found: Prediction, others: list[Prediction]) -> tuple[Offer, Predict
             and set(f.inputs) <= set(found.inputs)
         ]
         lowest = min(bounds)
-        found = replace(
-            found, gap=lowest, gap_per_latent=lowest / found.latents,
-            kind="exact" if lowest == 0.0 else "upper",
-        )  # fmt: skip
-    return Offer(found.inputs, found.gap_per_latent, found.kind), found
+        if lowest < found.gap:
+            words = "The bound is that of fewer of these inputs; a function may ignore the others."
+            found = replace(
+                found, gap=lowest, gap_per_latent=lowest / found.latents,
+                kind="exact" if lowest == 0.0 else "upper",
+                assumptions=(words, *found.assumptions),
+            )  # fmt: skip
+    return _offer(found), found
+
+
+def _offer(found: Prediction) -> Offer:
+    error = None if found.standard_error is None else found.standard_error / found.latents
+    return Offer(found.inputs, found.gap_per_latent, found.kind, found.assumptions, error)
 
 
 def _hidden(before: Prediction, found: Prediction) -> bool:

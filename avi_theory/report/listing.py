@@ -26,7 +26,7 @@ def choices(found: Choices) -> list[Block]:
     rows = tuple(
         (
             listed(c.inputs),
-            nats(c.gap_per_latent, kind=c.kind),
+            nats(c.gap_per_latent, c.standard_error, c.kind),
             c.kind,
             Text("smallest within the tolerance", "good") if c == smallest else "",
         )
@@ -36,6 +36,10 @@ def choices(found: Choices) -> list[Block]:
     result: list[Block] = [Table(columns, rows, title="What each choice of inputs costs")]
     if not smallest:
         result.append(prose(Text("No choice is known to stay within the tolerance.", "warn")))
+    told = smallest or (found.choices[-1] if found.choices else None)
+    if told is not None and told.assumptions:
+        why = "Why there is no number" if told.kind == "none" else "Assumptions"
+        result.append(prose(*told.assumptions, title=f"{why} ({listed(told.inputs)})"))
     return result
 
 

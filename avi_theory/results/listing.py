@@ -34,11 +34,21 @@ class Listing(Result):
 
 @dataclass(frozen=True)
 class Choice(Result):
-    """A set of inputs and the predicted amortization gap per latent, in nats."""
+    """A set of inputs and the predicted amortization gap per latent, in nats.
+
+    Attributes:
+        inputs: what the function sees.
+        gap_per_latent: nats; None for kind none.
+        kind: exact, upper, lower or none.
+        assumptions: what the number rests on, or why there is none; not in the JSON.
+        standard_error: of `gap_per_latent` where it is estimated, nats; not in the JSON.
+    """
 
     inputs: tuple[str, ...]
     gap_per_latent: float | None
     kind: Kind
+    assumptions: tuple[str, ...] = field(default=(), repr=False)
+    standard_error: float | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

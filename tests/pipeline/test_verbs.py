@@ -111,3 +111,13 @@ def test_a_gaussian_process_is_drawn_with_its_kernel():
     s = bound.known["s"]
     assert np.abs(np.cov(drawn.T) - np.exp(-np.abs(s[:, None] - s))).max() < 0.4
     assert np.abs(drawn.mean(0)).max() < 0.3
+
+
+def test_every_choice_of_inputs_says_what_it_rests_on_or_why_it_has_no_number():
+    found = smallest_inputs(load("coal_mining"))
+    assert found.smallest is None
+    assert all(c.kind == "none" and "potential" in c.assumptions[0] for c in found.choices)
+    assert "Why there is no number" in str(found) and "avi compare" in str(found)
+    walk = smallest_inputs(load("random_walk"))
+    assert any("unique" in a for a in walk.smallest.assumptions) and "unique" in str(walk)
+    assert set(walk.to_dict()["smallest"]) == {"inputs", "gap_per_latent", "kind"}

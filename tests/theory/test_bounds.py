@@ -76,6 +76,8 @@ def test_a_worse_bound_of_more_inputs_gives_way_to_that_of_fewer(monkeypatch, er
     offers = {c.inputs: c for c in smallest_inputs(MODEL).choices}
     assert offers["n",].gap_per_latent == pytest.approx(expected, rel=1e-6)
     assert offers["n",].kind == "upper"
+    capped = any("fewer of these inputs" in a for a in offers["n",].assumptions)
+    assert capped is (error is None)
 
 
 WALK = """
