@@ -89,11 +89,12 @@ def seen(bound: Bound, local: Variable, texts: Sequence[str]) -> Seen:
     complete = np.ones(count, bool)
     known = sorted({a for i in inputs for a in i.reading})
     columns.append(points[:, [local.letters.index(a) for a in known]].astype(float))
+    for group in _sets(inputs):
+        rows, sums = _set_columns(bound, group, _own_members(bound, local, group[0]))
+        columns.append(rows)
+        pooled.append(sums)
     for i in inputs:
         if i.members is not None and not i.averaged:
-            rows, sums = _set_columns(bound, i)
-            columns.append(rows)
-            pooled.append(sums)
             continue
         values, full = _columns(bound, i, count)
         columns.append(values)
@@ -131,26 +132,68 @@ def _columns(bound: Bound, i: Input, count: int) -> tuple[np.ndarray, np.ndarray
     return np.broadcast_to(found, (count, found.shape[1])), np.broadcast_to(full, (count,))
 
 
-def _set_columns(bound: Bound, i: Input) -> tuple[np.ndarray, np.ndarray]:
-    """A set as (sorted values, padded and marked) and as (its sum and, if it varies, its size)."""
-    assert i.members is not None and i.starts is not None
-    values = np.asarray(bound.known[i.name], float)[i.members]
-    values = values.reshape(len(values), -1)
-    lengths = np.diff(i.starts)
+def _sets(inputs: Sequence[Input]) -> list[list[Input]]:
+    """Sets that are written with the same brackets hold the same members, so they stay paired."""
+    groups: dict[object, list[Input]] = {}
+    for i in inputs:
+        if i.members is not None and i.starts is not None and not i.averaged:
+            groups.setdefault((i.bracket, i.starts.tobytes()), []).append(i)
+    return list(groups.values())
+
+
+def _own_members(bound: Bound, local: Variable, i: Input) -> np.ndarray | None:
+    """Which members stand at the point's own place, where the set runs along the local's letter."""
+    declared = bound.model.variables.get(i.name) or bound.model.givens[i.name]
+    matched = [(k, a.letter) for k, a in enumerate(declared.axes)
+               if k in i.open and a.letter in local.letters]  # fmt: skip
+    if not matched or i.members is None or i.starts is None:
+        return None
+    owner = np.repeat(np.arange(len(i.starts) - 1), np.diff(i.starts))
+    there = bound.tables[i.name].points[i.members]
+    here = bound.tables[local.name].points[owner]
+    same = [there[:, k] == here[:, local.letters.index(a)] for k, a in matched]
+    return np.logical_and.reduce(same)
+
+
+def _set_columns(
+    bound: Bound, group: Sequence[Input], own: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sets as (members, sorted, padded and marked) and as (their sums and, if it varies, size).
+
+    Covariates of a member stay beside its observations, and a mark tells the point's own member.
+    """
+    starts = group[0].starts
+    assert starts is not None
+    parts, filled = [], []
+    for i in group:
+        assert i.members is not None
+        values = np.asarray(bound.known[i.name], float)[i.members]
+        parts.append(values.reshape(len(values), -1))
+        present = bound.present.get(i.name)
+        if present is not None:
+            filled.append(present[i.members])
+            parts[-1] = np.where(filled[-1][:, None], parts[-1], 0.0)
+    summed = sum(p.shape[1] for p in parts)
+    if len(group) > 1:
+        parts += [f[:, None].astype(float) for f in filled]
+    if own is not None:
+        parts.append(own[:, None].astype(float))
+    values = np.concatenate(parts, 1)
+    lengths = np.diff(starts)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    present = bound.present.get(i.name)
-    if present is not None:
-        keep = present[i.members]
+    if filled:
+        keep = np.logical_or.reduce(filled)
         values, owner = values[keep], owner[keep]
         lengths = np.bincount(owner, minlength=len(lengths))
-    starts = np.cumsum(lengths) - lengths
+    first = np.cumsum(lengths) - lengths
     order = np.lexsort((*values.T[::-1], owner))
     padded = np.zeros((len(lengths), int(lengths.max(initial=0)), values.shape[1]))
-    padded[owner, np.arange(len(values)) - np.repeat(starts, lengths)] = values[order]
-    padded = padded.reshape(len(lengths), -1)
-    sums = np.stack([np.bincount(owner, weights=v, minlength=len(lengths)) for v in values.T], 1)
+    padded[owner, np.arange(len(values)) - np.repeat(first, lengths)] = values[order]
+    members = padded.reshape(len(lengths), -1)
+    plain = values[:, :summed].T
+    sums = np.stack([np.bincount(owner, weights=v, minlength=len(lengths)) for v in plain], 1)
     if np.ptp(lengths) == 0:
-        return padded, sums
+        return members, sums
     marks = np.arange(int(lengths.max())) < lengths[:, None]
     size = lengths[:, None].astype(float)
-    return np.concatenate([padded, marks], 1), np.concatenate([sums, size], 1)
+    return np.concatenate([members, marks], 1), np.concatenate([sums, size], 1)

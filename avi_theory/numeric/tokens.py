@@ -42,7 +42,7 @@ def masked(bound: Bound, local: Variable, texts: Sequence[str]) -> tuple[np.ndar
         if i.values is not None or i.averaged:
             fixed.append(i)
         elif i.open:
-            groups.setdefault(_bracket(i), []).append(i)
+            groups.setdefault(i.bracket, []).append(i)
         elif i.name in moved:
             groups.setdefault(WINDOW, []).append(i)
         else:
@@ -50,10 +50,6 @@ def masked(bound: Bound, local: Variable, texts: Sequence[str]) -> tuple[np.ndar
     frames = [builder.frame(key, members) for key, members in groups.items()]
     columns = [*map(builder.column, fixed), *builder.places(groups)]
     return _rows(builder.count, columns, frames)
-
-
-def _bracket(i: Input) -> str:
-    return re.sub(r"'", "", ",".join(i.subscripts))
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,6 +64,11 @@ class Input:
         return tuple(k for k, s in enumerate(self.subscripts) if s == ":" or "=" in s)
 
     @property
+    def bracket(self) -> str:
+        """The subscripts together; the same for inputs that stand side by side."""
+        return ",".join(self.subscripts).replace("'", "")
+
+    @property
     def is_set(self) -> bool:
         """Whether the input is a set of varying size."""
         return self.members is not None

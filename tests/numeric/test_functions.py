@@ -11,6 +11,7 @@ from avi_theory.numeric.functions import FUNCTIONS, function_named
 from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.nets import Dense, Modulated
+from avi_theory.numeric.nets.recurrent import scan
 from avi_theory.spec.bound import bind
 
 WHERE = Where(torch.device("cpu"), torch.float64)
@@ -224,6 +225,46 @@ def test_instance_adaptation_starts_as_the_plain_network():
     torch.testing.assert_close(net(x), plain(x))
     torch.nn.init.ones_(net.modulation.weight)
     assert float((net(x) - plain(x)).detach().abs().max()) > 1e-2
+
+
+def test_recurrences_are_scanned_as_a_loop_would():
+    g = torch.Generator().manual_seed(0)
+    for length in (1, 2, 7, 16):
+        a, b = (torch.rand(3, length, 2, generator=g, dtype=torch.float64) for _ in range(2))
+        h, wanted = torch.zeros(3, 2, dtype=torch.float64), []
+        for k in range(length):
+            h = a[:, k] * h + b[:, k]
+            wanted.append(h)
+        torch.testing.assert_close(scan(a, b, 1), torch.stack(wanted, 1))
+
+
+def test_flat_functions_see_pairs_and_their_own_member():
+    """Equal sums of the parts, different pairs: two persons need two rows of a table."""
+    text = """
+    index m = 1:M
+    index p = 1:P
+    given person[m] in p, d[m]
+    local theta[p] ~ Normal(0, 1)
+    observed y[m] ~ Bernoulli(logit=exp(d[m])*theta[person[m]])
+    """
+    data = {"person": np.array([1, 1, 2, 2, 3, 3]), "d": np.array([0.0, 2, 0, 2, 0, 2]),
+            "y": np.array([0, 1, 1, 0, 1, 1])}  # fmt: skip
+    inputs = ["d[m: person[m]=p]", "y[m: person[m]=p]"]
+    found = measure(Model(text), data, inputs=inputs, function="table", evidence=False)
+    assert found.gap == pytest.approx(0.0, abs=1e-9)
+    words = """
+    index d = 1:D
+    index i = 1:I
+    given doc[i] in d
+    local theta[d] : R[2] ~ Dirichlet([0.6, 0.6])
+    local c[i] ~ Categorical(theta[doc[i]])
+    observed x[i] ~ Normal(c[i], 0.7)
+    """
+    data = {"doc": np.array([1, 1, 1, 2, 2]), "x": np.array([0.1, 1.2, 0.4, 0.1, 0.2])}
+    inputs = {"theta": ["x[i: doc[i]=d]"], "c": ["x[i': doc[i']=doc[i]]"]}
+    for function in ("table", "set:4"):
+        found = measure(Model(words), data, inputs=inputs, function=function, evidence=False)
+        assert found.gap < 1e-6, function
 
 
 def test_layouts_survive_a_file():

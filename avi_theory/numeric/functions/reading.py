@@ -21,16 +21,18 @@ class Batch:
 
     Attributes:
         fixed: ``[M, F]``.
-        own: ``[M, L]``, the tokens at the point's own place, 1 or 0.
         unit: ``[M]``, the row of `tokens` that a point sees.
+        own: ``[M, K]``, the tokens of that row at the point's own place; present: which of the K
+            there are, 1 or 0.
         tokens: ``[U, L, C]``, standardised, 0 where absent, with their marks.
         valid: ``[U, L]``, which tokens exist; informed: those with any number present, 1 or 0.
         places: ``[L, A]``, whole numbers; the first tells kinds of tokens apart.
     """
 
     fixed: Tensor
-    own: Tensor
     unit: Tensor
+    own: Tensor
+    present: Tensor
     tokens: Tensor
     valid: Tensor
     informed: Tensor
@@ -94,11 +96,14 @@ class Reader:
         valid = units[..., 0] > 0 if length else np.zeros(units.shape[:2], bool)
         seen = self._token(numbers, marks * valid[..., None])
         informed = valid & marks.any(-1)
+        most = int((own > 0).sum(1).max(initial=0))
+        mine = np.argsort(own <= 0, axis=1, kind="stable")[:, :most]
         places = units[0, :, 1 : 1 + layout.axes] if len(units) else np.zeros((0, layout.axes))
         return Batch(
             where.tensor(self._fixed(*marked(fixed, layout.fixed))),
-            where.tensor(own),
             where.index(unit),
+            where.index(mine),
+            where.tensor(np.take_along_axis(own, mine, 1)),
             where.tensor(seen),
             where.index(valid).bool(),
             where.tensor(informed),

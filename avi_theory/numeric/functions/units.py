@@ -110,13 +110,13 @@ class OverUnit(nn.Module):
 
     def _read(self, batch: Batch) -> Tensor:
         """``[M, …]``: averages of the states, then of the tokens, sizes and fixed columns."""
-        weights = getattr(batch, str(self.encoder.weights)).to(batch.own)
+        weights = getattr(batch, str(self.encoder.weights)).to(batch.present)
         states = self.encoder(batch)
         k = states.shape[-1]
         both = torch.cat([states, batch.tokens], -1)
-        mine = batch.own * weights[batch.unit]
+        mine = batch.present * weights[batch.unit[:, None], batch.own]
         here, there = mine.sum(1, keepdim=True), weights.sum(1, keepdim=True)[batch.unit]
-        at_place = _average(both[batch.unit], mine)
+        at_place = _average(both[batch.unit[:, None], batch.own], mine)
         whole = _average(both, weights)[batch.unit]
         if self.encoder.local:
             return torch.cat([torch.where(here > 0, at_place, whole), batch.fixed], -1)

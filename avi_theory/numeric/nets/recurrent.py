@@ -1,11 +1,13 @@
-r"""Gated recurrent units, run over each unit in both directions.
+r"""Gated recurrences, run over each unit in both directions and scanned in parallel.
 
 .. math::
-    r, u = \sigma(W x_l + V h_{l-1} + b),\quad
-    \tilde h = \tanh(W' x_l + r \odot V' h_{l-1} + b'),\quad
-    h_l = (1 - u) \odot \tilde h + u \odot h_{l-1}
+    u_l = \sigma(W x_l + b),\quad
+    h_l = (1 - u_l) \odot h_{l-1} + u_l \odot (W' x_l + b')
 
-(Cho et al., EMNLP 2014.)  Where there is no token the state is carried on unchanged.
+A GRU (Cho et al., EMNLP 2014) whose gates read the inputs alone (Feng et al., arXiv 2410.01201), so
+that the recurrence is linear in the state and L steps take log₂ L rounds.  The filtered mean of a
+linear-Gaussian chain is of this form with a constant gate; what is not linear is left to the next
+layer.  Where there is no token the state is carried on unchanged.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
         """States; zero where there is no token."""
         for layer in self.layers:
-            x = layer(x, valid)
+            x = torch.tanh(layer(x, valid))
         return x * valid[..., None]
 
 
@@ -41,29 +43,36 @@ class _Layer(nn.Module):
 
     def __init__(self, inputs: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.width = width
-        self.forwards = Linear(inputs, 3 * width, generator)
-        self.backwards = Linear(inputs, 3 * width, generator)
-        states = [torch.randn(width, 3 * width, generator=generator, dtype=torch.float64)
-                  for _ in range(2)]  # fmt: skip
-        self.state = nn.Parameter(torch.stack(states) / width**0.5)
+        self.forwards = Linear(inputs, 2 * width, generator)
+        self.backwards = Linear(inputs, 2 * width, generator)
+        with torch.no_grad():
+            for half in (self.forwards, self.backwards):
+                half.bias[:width] = torch.linspace(-2.0, 2.0, width)  # memories of many lengths
 
     def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        width, length = self.width, x.shape[1]
-        driven = torch.stack([self.forwards(x), self.backwards(x).flip(1)])  # [2, U, L, 3H]
+        driven = torch.stack([self.forwards(x), self.backwards(x).flip(1)])  # [2, U, L, 2H]
         steps = torch.stack([valid, valid.flip(1)])[..., None]
-        h = driven.new_zeros(*driven.shape[:2], width)
-        states = []
-        for k in range(length):
-            held = h @ self.state
-            pull = driven[:, :, k]
-            reset, update = torch.sigmoid(pull[..., : 2 * width] + held[..., : 2 * width]).chunk(
-                2, -1
-            )
-            new = torch.tanh(pull[..., 2 * width :] + reset * held[..., 2 * width :])
-            h = torch.where(steps[:, :, k], (1 - update) * new + update * h, h)
-            states.append(h)
-        if not states:
-            return x.new_zeros(*x.shape[:2], 2 * width)
-        found = torch.stack(states, 2)
-        return torch.cat([found[0], found[1].flip(1)], -1)
+        gate, new = driven.chunk(2, -1)
+        update = torch.sigmoid(gate) * steps
+        ahead, behind = scan(1 - update, update * new, 2)
+        return torch.cat([ahead, behind.flip(1)], -1)
+
+
+def scan(keep: Tensor, add: Tensor, dim: int) -> Tensor:
+    r"""All states of :math:`h_l = a_l h_{l-1} + b_l`, :math:`h_0 = 0`, by doubling (Hillis 1986).
+
+    Args:
+        keep: a, between 0 and 1.
+        add: b, of the same shape.
+        dim: along which to run.
+    """
+    length, reach = add.shape[dim], 1
+    while reach < length:
+        later = length - reach
+        before = add.narrow(dim, 0, later)
+        here, kept = add.narrow(dim, reach, later), keep.narrow(dim, reach, later)
+        add = torch.cat([add.narrow(dim, 0, reach), here + kept * before], dim)
+        products = kept * keep.narrow(dim, 0, later)
+        keep = torch.cat([keep.narrow(dim, 0, reach), products], dim)
+        reach *= 2
+    return add
