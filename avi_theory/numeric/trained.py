@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avi_theory.errors import InputError
 from avi_theory.numeric.elbo import elbo_of
 from avi_theory.numeric.families import Family, families
 from avi_theory.numeric.functions import FunctionName, function_named
@@ -94,8 +95,12 @@ class Trained:
         for name, head in self.heads.items():
             sees = head.name.look(bound, bound.model.variables[name], head.texts)
             values = sees.rows
-            if not head.layout.tokens:
-                values = _like(values, head.values.shape[1])
+            if not head.layout.tokens and values.shape[1] != head.values.shape[1]:
+                raise InputError(
+                    f"The function of {name} was fitted on {head.values.shape[1]} numbers per "
+                    f"latent, and these data have {values.shape[1]}: sets of other lengths. Fit "
+                    "one that reads sets of any length: set:32."
+                )
             table = torch.full(
                 kinds[name].shape, torch.nan, dtype=self.where.dtype, device=self.where.device
             )
@@ -163,13 +168,6 @@ class Trained:
 def without_sizes(model: Model) -> Model:
     """The model without explicit sizes, so that new data tell theirs."""
     return model.replace(values={k: v for k, v in model.values.items() if k not in model.sizes})
-
-
-def _like(values: np.ndarray, width: int) -> np.ndarray:
-    """Inputs with as many columns as the function was fitted on; sets are padded or cut."""
-    if values.shape[1] >= width:
-        return values[:, :width]
-    return np.pad(values, ((0, 0), (0, width - values.shape[1])))
 
 
 def held_out(

@@ -1,6 +1,7 @@
 """Laws of inference functions: masks, padding, order, shifts; every registered one is found."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -284,8 +285,6 @@ def ragged(groups, most=5, seed=0):
 
 def test_sets_of_any_length_are_served():
     """Fitted on groups of one to five, applied to groups of up to seven: mean and sd follow n."""
-    import pandas as pd
-
     fitted = pd.DataFrame(ragged(40))
     found = measure(Model(GROUPS), fitted, inputs=["y[g,:]"], function="set:8", evidence=False)
     assert found.avi.edges == () and found.gap < 1e-4 * found.latents
@@ -312,3 +311,10 @@ def test_inputs_that_no_point_has_are_named():
     data["x"][:, 0] = np.nan
     with pytest.raises(InputError, match="set:32"):
         measure(Model(SERIES), data, inputs=["x[s,:]"], function="mlp:4")
+
+
+def test_a_flat_network_refuses_groups_of_other_lengths():
+    data = pd.DataFrame(ragged(20))
+    found = measure(Model(GROUPS), data, function="mlp:2", inputs=["y[g,:]"], iterations=2)
+    with pytest.raises(InputError, match=r"function of z was fitted on .* set:32"):
+        found.infer(pd.DataFrame(ragged(12, most=7, seed=1)))
