@@ -100,17 +100,21 @@ def test_every_sequence_of_a_sticky_chain_has_a_worse_local_optimum():
     best = field.elbo(free_optimum(field))
     step = field.pair[0, 0] - field.pair[0, 0].mean()
     worst = np.full(len(best), np.inf)
-    for seed in range(30):
-        q = softmax(3 * np.random.default_rng(seed).normal(size=field.unary.shape), -1)
-        for _ in range(200):
+    for seed in range(200):
+        q = softmax(np.random.default_rng(seed).normal(size=field.unary.shape), -1)
+        for _ in range(1000):
             before = q.copy()
             for t in range(8):
                 s = field.unary[:, t].copy()
                 s += q[:, t - 1] @ step if t else 0.0
                 s += q[:, t + 1] @ step.T if t < 7 else 0.0
                 q[:, t] = softmax(s, -1)
+            if np.abs(q - before).max() < 1e-9:
+                break
         settled = np.abs(q - before).max((1, 2)) < 1e-9
         worst = np.where(settled, np.minimum(worst, field.elbo(q)), worst)
+        if np.all(worst < best - 1e-3):
+            break
     assert np.all(worst < best - 1e-3)
 
 
