@@ -15,10 +15,18 @@ from avi_theory.spec.simulate import simulate_bound
 WHERE = Where(torch.device("cpu"), torch.float64)
 
 
+HEAVY = {"coal_mining", "co2", "factorial_hmm", "mixture", "recessions", "switching", "topics"}
+"""Ten seconds and more for two fits: left to the long run, where a test asks for both."""
+
+
 def pytest_generate_tests(metafunc):
     if "measurable" in metafunc.fixturenames:
         names = [n for n in gallery_names() if not load(n).networks]
-        metafunc.parametrize("measurable", names)
+        both = "amortized" in metafunc.function.__name__
+        metafunc.parametrize(
+            "measurable",
+            [pytest.param(n, marks=pytest.mark.long) if both and n in HEAVY else n for n in names],
+        )
 
 
 @pytest.fixture

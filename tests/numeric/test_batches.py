@@ -63,7 +63,7 @@ def units_of(model, data=None):
         ("item_response", ["y[m: person[m]=p]"], "affine"),  # members by a map
         ("varieties", ["kind[n]", "x[n]"], "polynomial:2"),  # labels that select globals
         long("newcomb", ["x[n]"], "affine"),  # discrete latents
-        (COUNTS, ["e[n]", "y[n]"], "polynomial:3"),  # no closed form
+        long(COUNTS, ["e[n]", "y[n]"], "polynomial:3"),  # no closed form
     ],
 )
 def test_batches_reach_what_all_data_at_once_reach(name, inputs, function):
