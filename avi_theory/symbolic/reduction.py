@@ -147,5 +147,33 @@ def _mixed(expr: Expr, u: Expr, v: Expr) -> Expr:
     parts = [
         p for p in sympy.Add.make_args(expr.xreplace(names)) if {first, second} <= p.free_symbols
     ]
-    curve = sympy.expand(sympy.Add(*parts).diff(first).diff(second))
+    curve = sympy.expand(sympy.Add(*(_bent(p, first, second) for p in parts)))
     return curve.xreplace({symbol: atom for atom, symbol in names.items()})
+
+
+def _bent(part: Expr, u: Symbol, v: Symbol) -> Expr:
+    """∂²/∂u∂v of one summand: 2kab where it is k (a u + b v + …)², as Normal densities are."""
+    both = {u, v}
+    outer, held = [], []
+    for factor in sympy.Mul.make_args(part):
+        (held if factor.free_symbols & both else outer).append(factor)
+    if len(held) == 1 and isinstance(held[0], sympy.Pow) and held[0].exp == 2:
+        slopes = [_slope(held[0].base, w, both) for w in (u, v)]
+        if None not in slopes:
+            return 2 * sympy.Mul(*outer, *slopes)
+    return part.diff(u).diff(v)
+
+
+def _slope(base: Expr, w: Symbol, both: set[Symbol]) -> Expr | None:
+    """The coefficient of w in a sum; None where the sum is not linear in w with others apart."""
+    slope: Expr = sympy.Integer(0)
+    for term in sympy.Add.make_args(base):
+        if w not in term.free_symbols:
+            continue
+        others = [a for a in sympy.Mul.make_args(term) if a != w]
+        if len(others) == len(sympy.Mul.make_args(term)):
+            return None
+        if any(a.free_symbols & both for a in others):
+            return None
+        slope += sympy.Mul(*others)
+    return slope
