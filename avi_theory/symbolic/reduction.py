@@ -154,9 +154,9 @@ def _mixed(expr: Expr, u: Expr, v: Expr) -> Expr:
 def _bent(part: Expr, u: Symbol, v: Symbol) -> Expr:
     """∂²/∂u∂v of one summand: 2kab where it is k (a u + b v + …)², as Normal densities are."""
     both = {u, v}
-    outer, held = [], []
-    for factor in sympy.Mul.make_args(part):
-        (held if factor.free_symbols & both else outer).append(factor)
+    factors = sympy.Mul.make_args(part)
+    held = [f for f in factors if f.free_symbols & both]
+    outer = [f for f in factors if not f.free_symbols & both]
     if len(held) == 1 and isinstance(held[0], sympy.Pow) and held[0].exp == 2:
         slopes = [_slope(held[0].base, w, both) for w in (u, v)]
         if None not in slopes:
