@@ -15,7 +15,8 @@ BUDGET = 60.0
 """Seconds after which a run is stopped where it is."""
 RATES = (1e-3, 1e-2, 1e-1)
 DECAY = 1e-3
-"""Learning rates that are tried fall by this factor over a run."""
+STEPS, HORIZON = 50, 20_000
+"""Learning rates fall by `DECAY` over `HORIZON` steps; the clock stops after every `STEPS`."""
 PAIRS = 5
 
 
@@ -72,9 +73,10 @@ def tuned(side: Side, target: float, budget: float) -> float:
     found = [(run(side, rate, 0, target, budget), rate) for rate in RATES]
     for finish, rate in found:
         print(f"  {side.name}, learning rate {rate:g}: {described(finish)}", flush=True)
-    return min(found, key=lambda f: (not f[0].reached, f[0].seconds, f[0].shortfall))[1] if any(
-        f.reached for f, _ in found
-    ) else min(found, key=lambda f: f[0].shortfall)[1]  # fmt: skip
+    best = min(
+        found, key=lambda f: (not f[0].reached, f[0].seconds if f[0].reached else f[0].shortfall)
+    )
+    return best[1]
 
 
 def described(finish: Finish) -> str:

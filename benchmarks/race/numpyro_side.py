@@ -13,31 +13,16 @@ from numpyro.infer import SVI, TraceMeanField_ELBO
 from numpyro.infer.autoguide import AutoNormal
 from numpyro.optim import ClippedAdam
 
-from race.clock import DECAY
+from race.clock import DECAY, HORIZON, STEPS
+from race.models import program
 from race.problem import Counts, Linear
 
 jax.config.update("jax_enable_x64", True)
-STEPS = 50
-HORIZON = 20_000
 
 
 def model_of(problem: Linear | Counts) -> Callable[[], None]:
     """The model as a NumPyro function of no arguments."""
-    x = jnp.asarray(problem.x)
-
-    def linear() -> None:
-        theta = numpyro.sample("mu", dist.Normal(0.0, 1e6))
-        with numpyro.plate("n", len(x)):
-            z = numpyro.sample("z", dist.Normal(0.0, 1.0))
-            numpyro.sample("x", dist.Normal(theta + problem.tau * z, problem.sigma), obs=x)
-
-    def counts() -> None:
-        mu = numpyro.sample("mu", dist.Normal(0.0, problem.prior))
-        with numpyro.plate("n", len(x)):
-            z = numpyro.sample("z", dist.Normal(mu, problem.tau))
-            numpyro.sample("x", dist.Poisson(jnp.exp(z)), obs=x)
-
-    return linear if isinstance(problem, Linear) else counts
+    return program(problem, jnp.asarray(problem.x), numpyro, dist, jnp.exp)
 
 
 class Factorized:

@@ -8,9 +8,10 @@ with \(\mu \sim N(a, b^2)\), \(z_n \sim N(m_n, s_n^2)\).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaln
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -57,12 +58,9 @@ class Counts:
     prior: float = 2.0
     tau: float = 0.7
     name: str = "counts"
-    fact: float = field(default=0.0)
 
     def elbo(self, a: float, b: float, m: np.ndarray, s: np.ndarray) -> float:
         """Of Normal factors, in nats."""
-        from scipy.special import gammaln
-
         likelihood = float(np.sum(self.x * m - np.exp(m + s**2 / 2) - gammaln(self.x + 1)))
         local = normal(m - a, s**2 + b**2, self.tau)
         top = normal(np.array([a]), np.array([b**2]), self.prior)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pymc as pm
 
+from race.clock import STEPS
 from race.problem import Counts, Linear
-
-STEPS = 50
 
 
 class Factorized:

@@ -12,31 +12,15 @@ from pyro.infer import SVI, TraceMeanField_ELBO
 from pyro.infer.autoguide import AutoNormal
 from pyro.optim import ClippedAdam
 
-from race.clock import DECAY
+from race.clock import DECAY, HORIZON, STEPS
+from race.models import program
 from race.problem import Counts, Linear
-
-STEPS = 50
-HORIZON = 20_000
-"""Steps over which the learning rate falls by `DECAY`."""
 
 
 def model_of(problem: Linear | Counts) -> Callable[[], None]:
     """The model as a Pyro function of no arguments."""
     x = torch.tensor(problem.x, dtype=torch.get_default_dtype())
-
-    def linear() -> None:
-        theta = pyro.sample("mu", dist.Normal(0.0, 1e6))
-        with pyro.plate("n", len(x)):
-            z = pyro.sample("z", dist.Normal(0.0, 1.0))
-            pyro.sample("x", dist.Normal(theta + problem.tau * z, problem.sigma), obs=x)
-
-    def counts() -> None:
-        mu = pyro.sample("mu", dist.Normal(0.0, problem.prior))
-        with pyro.plate("n", len(x)):
-            z = pyro.sample("z", dist.Normal(mu, problem.tau))
-            pyro.sample("x", dist.Poisson(z.exp()), obs=x)
-
-    return linear if isinstance(problem, Linear) else counts
+    return program(problem, x, pyro, dist, torch.exp)
 
 
 class Factorized:
