@@ -45,7 +45,6 @@ def gallery() -> None:
     print("{:<22}{:<11}{:>9}{:>9}{:>9}{:>17}".format(*header))
     for name in gallery_names():
         model = load(name)
-        model.factors()
         verdict = seconds(lambda m=model: analyse(m))
         report = check(model, witness=False)
         whole = seconds(lambda m=model: check(m, witness=False))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -313,6 +314,13 @@ class Model:
         coordinates' log density.  A joint prior over an index (`Density.over`) keeps
         ``mvn_log_density(f, mean, cov)`` with the kernel expression as its third argument.
         """
+        return iter(self._factors)
+
+    @cached_property
+    def _factors(self) -> tuple[Factor, ...]:
+        return tuple(self._made_factors())
+
+    def _made_factors(self) -> Iterator[Factor]:
         for d in self.densities:
             family, value = d.family, d.target
             expression = sympy.sympify(family.log_density(value, d.arguments))

@@ -48,7 +48,12 @@ def ref(name: str, *subscripts: Any) -> Expr:
 
 @lru_cache(maxsize=8192)
 def _indexed(name: str, subscripts: tuple[Expr, ...]) -> Expr:
-    return IndexedBase(name, real=True)[subscripts]
+    return _base(name)[subscripts]
+
+
+@lru_cache(maxsize=4096)
+def _base(name: str) -> IndexedBase:
+    return IndexedBase(name, real=True)
 
 
 def put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:

@@ -11,7 +11,18 @@ from sympy import Expr, Indexed, Symbol
 @lru_cache(maxsize=4096)
 def gap(left: Expr, right: Expr) -> Expr:
     """left − right, expanded."""
-    return sympy.expand(left - right)
+    difference = left - right
+    return difference if _plain(difference) else sympy.expand(difference)
+
+
+def _plain(expr: Expr) -> bool:
+    """Whether an expression is a sum of numbers, references and multiples, so expanded already."""
+    return all(
+        part.is_Atom
+        or isinstance(part, Indexed)
+        or (part.is_Mul and [a.is_Number or 2 * a.is_Symbol for a in part.args] == [1, 2])
+        for part in sympy.Add.make_args(expr)
+    )
 
 
 @lru_cache(maxsize=4096)

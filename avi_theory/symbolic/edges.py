@@ -111,9 +111,8 @@ def _alike(components: Components, node: Node, here: Counter[Form], there: Count
     more, fewer = here - there, there - here
     if any(free for _, free in (*more, *fewer)):
         return _expanded(more) == _expanded(fewer)
-    whole = sympy.Add(*(e for e, _ in more.elements())) - sympy.Add(
-        *(e for e, _ in fewer.elements())
-    )
+    signed = [*(e for e, _ in more.elements()), *(-e for e, _ in fewer.elements())]
+    whole = sympy.Add(*signed, evaluate=False)  # values tell; a normal form would cost more
     site, _ = components.site(node)
     return not components.tester.depends(whole, site)
 
@@ -129,7 +128,7 @@ def _instances(components: Components, node: Node) -> list[Instance]:
 
 def _references(components: Components, node: Node) -> Iterator[Expr]:
     for instance in _instances(components, node):
-        yield from instance.expr.atoms(Indexed)
+        yield from instance.atoms
 
 
 def _beyond(components: Components, atom: Expr) -> bool:

@@ -8,17 +8,16 @@ solution is an `Instance`: the factor's expression there, with the letters that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
 
 import sympy
 from sympy import Expr, Indexed, Symbol
 
 from avi_theory.spec import terms
 from avi_theory.spec.terms import put
-from avi_theory.symbolic.differences import gap, letters_in, slope
-from avi_theory.symbolic.errors import Stuck
+from avi_theory.symbolic.matching import Matching
 from avi_theory.symbolic.places import Generic, Place, inside
 from avi_theory.symbolic.structure import Row, Structure, Term, base_letter
 
@@ -39,107 +38,24 @@ class Instance:
     free: tuple[Generic, ...]
     inner: tuple[Generic, ...] = ()
 
+    @cached_property
+    def atoms(self) -> frozenset[Expr]:
+        """The references in the expression."""
+        return frozenset(self.expr.atoms(Indexed))
+
     @property
     def key(self) -> tuple[object, ...]:
         """The letters summed over; instances with equal keys add point by point."""
         return self.free
 
 
-class _Matching:
-    """One attempt to make occurrences equal to targets by choosing a term's letters."""
-
-    def __init__(self, place: Place, letters: Iterable[Symbol]) -> None:
-        self.place = place
-        self.open = set(letters)
-        self.bound: dict[Symbol, Expr] = {}
-        self.wanted: list[tuple[Expr, Expr]] = []
-        self.limits: dict[Symbol, tuple[Expr | None, Expr | None]] = {}
-        self.facts = place.facts
-
-    def reduce(self, expr: Expr) -> Expr:
-        """The expression with bound letters and known map values put in."""
-        if not (self.bound or self.facts) or not expr.free_symbols:
-            return expr
-        for _ in range(4):
-            new = put(put(expr, self.bound), self.facts)
-            if new == expr:
-                break
-            expr = new
-        return expr
-
-    def equal(self, left: Expr, right: Expr) -> bool:
-        """Make one subscript equal to its target; False if that is impossible."""
-        left = self.reduce(left)
-        free = [s for s in letters_in(left) if s in self.open]
-        if not free:
-            right = self.reduce(right)
-            if left == right or gap(left, right) == 0:
-                return True
-            if left.atoms(Indexed) and not left.free_symbols & set(self.place.generics):
-                raise Stuck(left, f"whether this map leads to {right} is open")
-            return False
-        if left == free[-1]:
-            self.bind(free[-1], gap(right, sympy.S.Zero))
-            return True
-        if isinstance(left, Indexed):
-            self.wanted.append((left, right))
-            return True
-        if left.atoms(Indexed):
-            shift, mapped = left.as_coeff_Add()
-            if not isinstance(mapped, Indexed):
-                raise Stuck(left, "an index that is computed from a map")
-            self.wanted.append((mapped, gap(right, shift)))
-            return True
-        letter = free[-1]
-        step = slope(left, letter)
-        if step not in (1, -1):
-            raise Stuck(left, f"the index is not a shift of {base_letter(letter)}")
-        self.bind(letter, gap(right * step, left * step - letter))
-        return True
-
-    def bind(self, letter: Symbol, value: Expr) -> None:
-        self.bound = {k: put(v, {letter: value}) for k, v in self.bound.items()}
-        self.bound[letter] = value
-        self.open.discard(letter)
-
-    def narrowed(self, value: Expr, low: Expr, high: Expr) -> tuple[Expr, Expr]:
-        """The ends of a range around a value; an end that an open letter sets bounds that letter.
-
-        The value n lies in 1:m exactly for m from n on.
-
-        Raises:
-            Stuck: the end is not a shift of the letter, or the value's own range is not known.
-        """
-        ends = [low, high]
-        for side, end in enumerate(ends):
-            letters = [s for s in letters_in(end) if s in self.open]
-            if not letters:
-                continue
-            hulls = [self.place.generics[s] for s in letters_in(value) if s in self.place.generics]
-            if len(letters) > 1 or slope(end, letters[0]) != 1 or len(hulls) != 1:
-                raise Stuck(end, "the end of a range that other letters set")
-            before, after = self.limits.get(letters[0], (None, None))
-            bound = gap(value, end - letters[0])
-            self.limits[letters[0]] = (before, bound) if side == 0 else (bound, after)
-            ends[side] = (hulls[0].low, hulls[0].high)[side]
-        return ends[0], ends[1]
-
-    def settle(self) -> bool:
-        """Check the wanted map values that have become known; False if one fails."""
-        rest: list[tuple[Expr, Expr]] = []
-        for left, right in self.wanted:
-            now = self.reduce(left)
-            if any(s in self.open for s in now.free_symbols):
-                rest.append((now, right))
-            elif now != self.reduce(right):
-                return False
-        self.wanted = rest
-        return True
+Occurrence = tuple[Expr, tuple[Symbol, ...]]
+"""A reference, and the letters of the closed sums around it."""
 
 
-def occurrences(term: Term, name: str) -> list[tuple[Expr, tuple[Symbol, ...]]]:
+def occurrences(term: Term, name: str) -> list[Occurrence]:
     """References to a variable in a term, each with the letters of the closed sums around it."""
-    found: list[tuple[Expr, tuple[Symbol, ...]]] = []
+    found: list[Occurrence] = []
 
     def walk(expr: Expr, closed: tuple[Symbol, ...]) -> None:
         if isinstance(expr, (Indexed, Symbol)) and terms.name_of(expr) == name:
@@ -156,7 +72,7 @@ def occurrences(term: Term, name: str) -> list[tuple[Expr, tuple[Symbol, ...]]]:
                 walk(a, closed)
 
     walk(term.expr, ())
-    unique: dict[tuple[Expr, tuple[Symbol, ...]], None] = dict.fromkeys(found)
+    unique: dict[Occurrence, None] = dict.fromkeys(found)
     return list(unique)
 
 
@@ -169,11 +85,13 @@ class Finder:
 
     def __init__(self, structure: Structure) -> None:
         self.structure = structure
-        self._occurrences: dict[tuple[int, str], list[tuple[Expr, tuple[Symbol, ...]]]] = {}
+        self._occurrences: dict[tuple[int, str], list[Occurrence]] = {}
         self._known: dict[object, list[Instance]] = {}
         self._selecting: dict[Expr, bool] = {}
+        self._inside: dict[object, bool] = {}
+        self._direct: dict[int, bool] = {}
 
-    def _where(self, number: int, name: str) -> list[tuple[Expr, tuple[Symbol, ...]]]:
+    def _where(self, number: int, name: str) -> list[Occurrence]:
         key = (number, name)
         if key not in self._occurrences:
             self._occurrences[key] = occurrences(self.structure.terms[number], name)
@@ -192,14 +110,17 @@ class Finder:
 
     def _holding(self, place: Place, targets: tuple[Expr, ...]) -> Iterator[Instance]:
         names = [terms.name_of(t) for t in targets]
+        singles = self._known.get((targets[:1], tuple(place.generics.values())), [])
         for number, term in enumerate(self.structure.terms):
+            if len(targets) > 1 and self._settled(number, targets[1:], singles):
+                yield from (i for i in singles if i.term == number and i.atoms >= {*targets[1:]})
+                continue
             lists = [self._where(number, name) for name in names]
+            if not all(lists):
+                continue
             seen: set[object] = set()
-            for choice in product(*lists):
-                matching = self._match(term, place, targets, choice)
-                if matching is None:
-                    continue
-                own = {r.letter for r in term.ranges}
+            own = {r.letter for r in term.ranges}
+            for matching in self._matches(term, Matching(place, own), targets, lists):
                 signature = (
                     frozenset((k, v) for k, v in matching.bound.items() if k in own),
                     frozenset(matching.wanted),
@@ -209,38 +130,90 @@ class Finder:
                 seen.add(signature)
                 yield self._build(number, term, place, targets, matching)
 
-    def _match(
+    def _settled(self, number: int, others: tuple[Expr, ...], singles: list[Instance]) -> bool:
+        """Whether the instances that hold the first target alone show which hold the others too.
+
+        So it is where the first target fixes every letter of the term, and no reference is found
+        by a map or by the value of a variable: what the term holds there stands in its expression.
+
+        Args:
+            number: of the term.
+            others: the further targets.
+            singles: what holds the first target; empty also if that has not been asked for.
+        """
+        if number not in self._direct:
+            term = self.structure.terms[number]
+            self._direct[number] = not term.expr.has(sympy.Sum, Row) and all(
+                self._named(atom) for atom in term.references
+            )
+        mine = [i for i in singles if i.term == number]
+        return (
+            bool(mine)
+            and self._direct[number]
+            and all(isinstance(t, Indexed) and self._named(t) for t in others)
+            and not any(i.free or i.inner for i in mine)
+        )
+
+    def _matches(
         self,
         term: Term,
-        place: Place,
+        matching: Matching,
         targets: tuple[Expr, ...],
-        choice: tuple[tuple[Expr, tuple[Symbol, ...]], ...],
-    ) -> _Matching | None:
-        own = {r.letter for r in term.ranges}
-        matching = _Matching(place, own)
-        for number, ((pattern, closed), target) in enumerate(zip(choice, targets, strict=True)):
-            inner = {c: Symbol(f"{c.name}·{number}", integer=True) for c in closed}
-            matching.open |= set(inner.values())
-            if isinstance(pattern, Symbol):
+        lists: list[list[Occurrence]],
+        done: int = 0,
+    ) -> Iterator[Matching]:
+        """All ways to meet the targets from the given one on, each with an occurrence of its own.
+
+        What the first targets bind or rule out is found once for all occurrences of the next.
+        """
+        for occurrence in lists[done]:
+            changes = bool(matching.open or occurrence[1])
+            tried = matching.branch() if changes and len(lists[done]) > 1 else matching
+            if not self._met(tried, occurrence, targets[done], done):
                 continue
-            patterns = terms.subscripts_of(put(pattern, inner))
-            for left, right in zip(patterns, terms.subscripts_of(target), strict=True):
-                if self._selects(left):
-                    continue
-                if not matching.equal(left, right):
-                    return None
-        if not matching.settle():
-            return None
+            if done + 1 < len(targets):
+                if not self._outside(term, tried, final=False):
+                    yield from self._matches(term, tried, targets, lists, done + 1)
+            elif tried.settle() and not self._outside(term, tried, final=True):
+                yield tried
+
+    def _met(self, matching: Matching, occurrence: Occurrence, target: Expr, number: int) -> bool:
+        """Whether an occurrence can be the target; binds the letters that this takes."""
+        pattern, closed = occurrence
+        inner = {c: Symbol(f"{c.name}·{number}", integer=True) for c in closed}
+        matching.open |= set(inner.values())
+        if isinstance(pattern, Symbol):
+            return True
+        patterns = terms.subscripts_of(put(pattern, inner) if inner else pattern)
+        return all(
+            self._selects(left) or matching.equal(left, right)
+            for left, right in zip(patterns, terms.subscripts_of(target), strict=True)
+        )
+
+    def _outside(self, term: Term, matching: Matching, *, final: bool) -> bool:
+        """Whether a bound letter has left its range; before the end, as far as ranges are known."""
         for r in term.ranges:
             if r.letter not in matching.bound:
                 continue
             value = matching.bound[r.letter]
             if value.free_symbols & matching.open:
                 continue
-            low, high = matching.narrowed(value, matching.reduce(r.low), matching.reduce(r.high))
-            if not inside(value, low, high, place):
-                return None
-        return matching
+            low, high = matching.reduce(r.low), matching.reduce(r.high)
+            if not final and (low.free_symbols | high.free_symbols) & matching.open:
+                continue
+            low, high = matching.narrowed(value, low, high)
+            key = (value, low, high, tuple(matching.place.generics.values()))
+            if key not in self._inside:
+                self._inside[key] = inside(value, low, high, matching.place)
+            if not self._inside[key]:
+                return True
+        return False
+
+    def _named(self, reference: Expr) -> bool:
+        """Whether a reference's subscripts are letters, sizes and numbers alone."""
+        return not any(
+            sub.atoms(Indexed) or self._selects(sub) for sub in terms.subscripts_of(reference)
+        )
 
     def _selects(self, subscript: Expr) -> bool:
         """Whether a subscript is the value of a random variable (any point may be meant)."""
@@ -257,7 +230,7 @@ class Finder:
         term: Term,
         place: Place,
         targets: tuple[Expr, ...],
-        matching: _Matching,
+        matching: Matching,
     ) -> Instance:
         names: dict[Symbol, Symbol] = {}
         free: list[Generic] = []
@@ -325,7 +298,7 @@ class Finder:
             for target in targets:
                 if terms.name_of(atom) != terms.name_of(target):
                     continue
-                matching = _Matching(place, {letter})
+                matching = Matching(place, {letter})
                 pairs = zip(terms.subscripts_of(atom), terms.subscripts_of(target), strict=True)
                 if all(matching.equal(a, b) for a, b in pairs) and letter in matching.bound:
                     values.append(matching.bound[letter])
