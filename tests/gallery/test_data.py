@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "models" / "data"
 FILES = sorted(p.stem for p in DATA.glob("*.csv"))
+ARRAYS = sorted(p.stem for p in DATA.glob("*.npz"))
 
 
 def _maker():
@@ -32,13 +33,25 @@ def test_file_is_what_its_recipe_makes(name):
     assert (DATA / f"{name}.csv").read_text(encoding="utf-8") == _maker().text(name)
 
 
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_are_what_their_recipe_makes(name):
+    made = _maker().ARRAYS[name]()
+    with np.load(DATA / f"{name}.npz", allow_pickle=False) as shipped:
+        assert shipped.files == list(made)
+        for key, values in made.items():
+            np.testing.assert_array_equal(shipped[key], values)
+            assert shipped[key].dtype == values.dtype
+
+
 def test_every_file_has_a_recipe_and_a_model():
     named = [
         tomllib.loads(p.read_text("utf-8")).get("data", {})
         for p in (ROOT / "models").glob("*.toml")
     ]
     used = sorted(Path(d["file"]).stem for d in named if "file" in d)
-    assert sorted(_maker().FILES) == FILES == used
+    maker = _maker()
+    assert (sorted(maker.FILES), sorted(maker.ARRAYS)) == (FILES, ARRAYS)
+    assert sorted([*FILES, *ARRAYS]) == used
 
 
 def test_nile_equals_statsmodels_copy():
