@@ -236,7 +236,7 @@ def inflation() -> Table:
 
 
 def digits() -> dict[str, np.ndarray]:
-    """Alpaydin & Kaynak's 1,797 digits of 8 by 8 pixels, dark from 8 of 16 on; scikit-learn's copy."""
+    """1,797 digits of 8 by 8 pixels (Alpaydin & Kaynak 1998), dark from 8 of 16 on."""
     from sklearn.datasets import load_digits
 
     return {"x": (load_digits().data >= 8).astype(np.uint8)}
