@@ -31,7 +31,7 @@ INTEGRALS = [
     sympy.tanh(u) * u, sympy.exp(sympy.cos(u)), terms.sigmoid(u) * w**2,
     sympy.log(sympy.exp(2 * u) + c), (u - 1) ** 2 / (sympy.exp(2 * w) + c),
     sympy.loggamma(sympy.exp(u)), terms.softplus(u) * terms.sigmoid(w + u), sympy.cos(u) * w,
-    sympy.sqrt(1 + u**2 + w**2),
+    sympy.sqrt(1 + u**2 + w**2), (u - w * (1 + sympy.sin(w))) ** 2 * sympy.exp(-2 * sympy.cos(w)),
 ]  # fmt: skip
 VALUES = {"u_m": 0.4, "u_v": 0.49, "w_m": -0.3, "w_v": 0.16, "c": 1.7}
 
@@ -73,6 +73,12 @@ def test_quadrature_equals_a_dense_rule_and_sampling(expression, gaussian_expect
     g = np.random.default_rng(0)
     draws = function(0.4 + 0.7 * g.normal(size=200_000), -0.3 + 0.4 * g.normal(size=200_000), 1.7)
     assert value == pytest.approx(np.mean(draws), abs=5 * np.std(draws) / np.sqrt(200_000))
+
+
+def test_what_has_a_closed_form_given_one_latent_is_one_integral():
+    square = (u - w * (1 + sympy.sin(w))) ** 2 * sympy.exp(-2 * sympy.cos(w))
+    assert derived(square)[1] == 1
+    assert derived(square + sympy.cos(u))[1] == 2
 
 
 def test_squares_are_kept_so_that_large_means_do_not_cancel():

@@ -175,12 +175,33 @@ class Expectation:
             return closed
         sum_ = expanded(e)
         if sum_.is_Add and len(sum_.args) <= MAX_TERMS:
-            return self.of(sum_)
+            before = dict(self.integrals)
+            found = self.of(sum_)
+            several = len(self.integrals) > len(before) + 1
+            return (self._conditioned(e, before) if several else None) or found
         if isinstance(e, sympy.Abs):
             inner = self.affine(e.args[0])
             if inner is not None and inner.gaussian:
                 return folded_mean(inner.mean, inner.variance)
         return self._integral(e)
+
+    def _conditioned(self, e: Expr, before: Mapping[Expr, Integral]) -> Expr | None:
+        """E[e] as one integral over one latent u of E[e | u], where that has a closed form.
+
+        It replaces the integrals of the single terms, found since `before`, if there is such a u.
+        """
+        symbols = sorted(e.free_symbols & self.latents.keys(), key=str)
+        for u in symbols:
+            rest = {s: self.latents[s] for s in symbols if s != u}
+            if any(latent.roots & self.latents[u].roots for latent in rest.values()):
+                continue
+            inner = Expectation(rest, f"{self.prefix}_given", self.span, links=self.links)
+            given = inner.of(e)
+            if inner.integrals or given.has(sympy.nan) or self._directions(given) is None:
+                continue
+            self.integrals = dict(before)
+            return self._integral(given)
+        return None
 
     def _closed(self, e: Expr) -> Expr | None:
         """E[∏ aⱼ^{kⱼ} exp(b)] for affine a, b: Gaussian moments under the measure tilted by b.
