@@ -90,7 +90,8 @@ class Amortized:
         self._order = where.index(order)
         self._edges = (len(edge), family.dim, family.width)
         self.edge_points = edge
-        drawn = np.random.default_rng(0).permutation(len(inner))[:MOST_SEEN]
+        cases = 0 if function.smooth else len(function.cases)
+        drawn = np.random.default_rng(0).permutation(cases)[:MOST_SEEN]
         self._seen = where.index(np.sort(drawn))
         self.size = function.size + int(np.prod(self._edges))
 
@@ -111,18 +112,18 @@ class Amortized:
         """Of the flat table in the parameters, ``[P·dim·width, n]``."""
         k, each = self.function.size, self.family.dim * self.family.width
         found = p.new_zeros(self.family.points, each, self.size)
-        found[self._inner, :, :k] = self.function.jacobian(p[:k])
+        found[self._inner, :, :k] = self.function.cases.spread(self.function.jacobian(p[:k]))
         edges = torch.eye(self.size - k, dtype=p.dtype, device=p.device)
         found[self._edge, :, k:] = edges.reshape(len(self._edge), each, self.size - k)
         return found.reshape(-1, self.size)
 
     def curvature(self, p: Tensor, fisher: Tensor) -> list[Curved]:
-        """JᵀFJ of a network, estimated on some points if they are many; the metric of the edges."""
-        rows, size = self._seen, self.function.size
+        """JᵀFJ of a network, estimated on some cases if they are many; the metric of the edges."""
+        rows, size, cases = self._seen, self.function.size, self.function.cases
         jacobian = self.function.jacobian(p[:size], rows).reshape(-1, size)
-        metric = fisher.index_select(0, self._inner)[rows].reshape(-1, 1)
+        metric = cases.pooled(fisher.index_select(0, self._inner))[rows].reshape(-1, 1)
         if len(rows):
-            metric = metric * (len(self._inner) / len(rows))
+            metric = metric * (len(cases) / len(rows))
         edges = fisher.index_select(0, self._edge).reshape(-1)
         gram = Gram(metric.sqrt() * jacobian)
         return [gram, Diagonal(edges)] if len(edges) else [gram]
@@ -136,12 +137,12 @@ class Amortized:
 MOST_WEIGHTS, MOST_CELLS = 6000, 40_000_000
 """Networks with more weights, or larger Jacobians, are not given curvature matrices."""
 MOST_SEEN = 2000
-"""So many points, drawn once, tell a network's curvature; its gradient sees all of them."""
+"""So many cases, drawn once, tell a network's curvature; its gradient sees all points."""
 
 
 def _seen(function: Any) -> int:
     """Rows of the Jacobian that is formed."""
-    return int(min(function.rows, MOST_SEEN * function.unit.numel()))
+    return min(len(function.cases), MOST_SEEN) * int(function.unit.numel())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,7 @@
 """Laws of inference functions: masks, padding, order, shifts; every registered one is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +11,12 @@ from avi_theory import InputError, Model
 from avi_theory.numeric import load_measurement, measure
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.functions import FUNCTIONS, function_named
+from avi_theory.numeric.inputs import Sight
 from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.nets import Dense, Modulated
 from avi_theory.numeric.nets.recurrent import scan
+from avi_theory.numeric.parameters import Amortized
 from avi_theory.spec.bound import bind
 
 WHERE = Where(torch.device("cpu"), torch.float64)
@@ -78,13 +82,36 @@ def test_the_example_of_every_kind_can_be_built_and_starts_near_a_table(kind):
 @pytest.mark.parametrize("kind", WEIGHED)
 def test_jacobians_are_derivatives(kind):
     sees = sight(kind, series(2, 4))
-    for family in (Family("z", "Normal", 8), Family("z", "Categorical", 8, categories=3)):
-        function = built(kind, sees, family)
-        function.start(torch.ones(8, 1, 2, dtype=torch.float64))
+    twice = replace(
+        sees, rows=sees.rows[[3, *range(8), 0, 3]], complete=np.ones(11, bool)
+    )  # three points see what others see
+    for family in (Family("z", "Normal", 11), Family("z", "Categorical", 11, categories=3)):
+        function = built(kind, twice, family)
+        function.start(torch.ones(11, 1, 2, dtype=torch.float64))
         p = weights(function)
         wanted = torch.autograd.functional.jacobian(function.table, p)
-        found = function.jacobian(p).reshape(wanted.shape)
+        assert len(function.cases) == 8
+        found = function.cases.spread(function.jacobian(p)).reshape(wanted.shape)
         torch.testing.assert_close(found, wanted, atol=1e-10, rtol=0)
+        torch.testing.assert_close(
+            function.table(p), function.apply(p, twice.rows), atol=1e-12, rtol=0
+        )
+
+
+def test_a_networks_curvature_counts_every_point_that_sees_a_case():
+    """JᵀFJ from the distinct rows equals that from all rows."""
+    rows = np.array([[0.0], [1.0], [0.0], [2.0], [1.0], [0.0]])
+    family = Family("z", "Normal", 6)
+    seen = Sight(("x[n]",), rows, np.ones(6, bool), Layout())
+    function = function_named("mlp:3").build(family, rows, Layout(), WHERE, 0)
+    block, p = Amortized(family, function, seen, WHERE), weights(function)
+    metric = torch.rand(6, 1, 2, dtype=torch.float64)
+    wide = torch.autograd.functional.jacobian(function.table, p).reshape(12, -1)
+    lifted = wide.T @ (metric.reshape(-1, 1) * wide)
+    lifted += 0.1 * lifted.diagonal().mean() * torch.eye(function.size)
+    (gram,) = block.curvature(p, metric)
+    inside = wide.T @ torch.ones(12, dtype=torch.float64)
+    torch.testing.assert_close(gram.solve(inside, 0.1), torch.linalg.solve(lifted, inside))
 
 
 @pytest.mark.parametrize("kind", WEIGHED)

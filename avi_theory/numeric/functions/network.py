@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from avi_theory.numeric.families import Family
+from avi_theory.numeric.functions.cases import Cases
 from avi_theory.numeric.functions.polynomial import Polynomial
 from avi_theory.numeric.lowering import Where
 
@@ -36,7 +37,9 @@ class Network:
         first = self._transformed(values)
         self._mean, std = first.mean(0), first.std(0)
         self._std = np.where(std > 1e-12, std, 1.0)
-        self._features = where.tensor((first - self._mean) / self._std)
+        self.cases = Cases(values, where)
+        self._features = self._standardised(self.cases.rows)
+        self._affine = self._skip.features.index_select(0, self.cases.first)
         outputs = family.dim * family.width
         sizes = [self._features.shape[1], *widths, outputs]
         self._shapes = list(itertools.pairwise(sizes))
@@ -58,6 +61,9 @@ class Network:
         z = (values - self._centre) / self._spread
         return np.concatenate([z, np.arcsinh(5 * z[:, self._heavy])], 1)
 
+    def _standardised(self, values: np.ndarray) -> Tensor:
+        return self._where.tensor((self._transformed(values) - self._mean) / self._std)
+
     def _perceptron(self, p: Tensor, x: Tensor) -> Tensor:
         at = 0
         for k, (a, b) in enumerate(self._shapes):
@@ -71,15 +77,11 @@ class Network:
     def table(self, p: Tensor) -> Tensor:
         """``[M, dim, width]``."""
         k = self._skip.size
-        return self._skip.table(p[:k]) + self.unit * self._perceptron(p[k:], self._features)
-
-    @property
-    def rows(self) -> int:
-        """Rows of the Jacobian: fitted points times outputs."""
-        return len(self._features) * self.unit.numel()
+        bent = self.unit * self._perceptron(p[k:], self._features)
+        return self.cases.spread(self._skip.at(p[:k], self._affine) + bent)
 
     def jacobian(self, p: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-        """``[M, dim·width, n]`` at some points, by backpropagation through the layers."""
+        """``[C, dim·width, n]`` at some cases, by backpropagation through the layers."""
         x, at = self._features[rows], self._skip.size
         layers, values = [], [x]
         for k, (a, b) in enumerate(self._shapes):
@@ -97,7 +99,7 @@ class Network:
             outer = torch.einsum("mi,moj->moij", value, back).reshape(len(x), outputs, -1)
             parts = [outer, back, *parts]
             back = (back @ weights.T) * (1 - value**2)[:, None, :]
-        return torch.cat([self._skip.jacobian(rows, outputs), *parts], -1)
+        return torch.cat([self._skip.jacobian(self._affine[rows]), *parts], -1)
 
     def start(self, table: Tensor) -> Tensor:
         """The affine start, seeded hidden layers, a silent last layer."""
@@ -113,6 +115,6 @@ class Network:
 
     def apply(self, p: Tensor, values: np.ndarray) -> Tensor:
         """At new inputs."""
-        x = self._where.tensor((self._transformed(values) - self._mean) / self._std)
         k = self._skip.size
-        return self._skip.apply(p[:k], values) + self.unit * self._perceptron(p[k:], x)
+        bent = self.unit * self._perceptron(p[k:], self._standardised(values))
+        return self._skip.apply(p[:k], values) + bent

@@ -17,6 +17,7 @@ from torch.func import functional_call, vjp, vmap
 from torch.nn.functional import one_hot
 
 from avi_theory.numeric.families import Family
+from avi_theory.numeric.functions.cases import Cases
 from avi_theory.numeric.functions.reading import Batch, Reader
 from avi_theory.numeric.layout import Layout
 from avi_theory.numeric.lowering import Where
@@ -53,7 +54,8 @@ class Neural:
     ) -> None:
         self.family = family
         self._reader = Reader(rows, layout, where)
-        self._batch = self._reader(rows)
+        self.cases = Cases(rows, where)
+        self._batch = self._reader(self.cases.rows)
         made = trunk(self._batch, torch.Generator().manual_seed(seed))
         self._net = made.to(where.device, where.dtype)
         parts = [p.detach() for p in self._net.parameters()]
@@ -80,15 +82,10 @@ class Neural:
 
     def table(self, p: Tensor) -> Tensor:
         """``[M, dim, width]``."""
-        return self._of(p, self._batch)
-
-    @property
-    def rows(self) -> int:
-        """Rows of the Jacobian: fitted points times outputs."""
-        return len(self._batch.unit) * self._outputs
+        return self.cases.spread(self._of(p, self._batch))
 
     def jacobian(self, p: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-        """``[M, dim·width, n]`` at some points, by batched backpropagation through the network."""
+        """``[C, dim·width, n]`` at some cases, by batched backpropagation through the network."""
         with torch.no_grad():
             inner = p[: self._inner]
             features = self._features(inner, self._batch)
@@ -118,8 +115,8 @@ class Neural:
             self.unit = unit
         with torch.no_grad():
             features = self._features(self._first, self._batch)
-        wanted = (table / self.unit).reshape(-1, self._outputs)
-        gram = features.T @ features
+        wanted = self.cases.pooled((table / self.unit).reshape(-1, self._outputs))
+        gram = (features.T * self.cases.counts) @ features
         ridge = RIDGE * float(torch.diagonal(gram).mean()) if len(features) else 1.0
         eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
         head = torch.linalg.solve(gram + ridge * eye, features.T @ wanted)

@@ -58,9 +58,10 @@ class Polynomial:
 
     def table(self, p: Tensor) -> Tensor:
         """``[M, dim, width]``."""
-        return self._of(p, self.features)
+        return self.at(p, self.features)
 
-    def _of(self, p: Tensor, features: Tensor) -> Tensor:
+    def at(self, p: Tensor, features: Tensor) -> Tensor:
+        """The rows of some features."""
         k, dim = features.shape[1], self.family.dim
         weights = p[: k * dim * self._wide].reshape(k, dim * self._wide)
         mean = (features @ weights).reshape(-1, dim, self._wide)
@@ -69,10 +70,10 @@ class Polynomial:
         scale = p[k * dim * self._wide :].reshape(1, dim, self._rest)
         return torch.cat([mean, scale.expand(len(mean), -1, -1)], -1)
 
-    def jacobian(self, rows: Tensor | slice, outputs: int) -> Tensor:
-        """Of the table in the parameters at some points, ``[M, outputs, n]``."""
-        features, dim, wide = self.features[rows], self.family.dim, self._wide
-        k = features.shape[1]
+    def jacobian(self, features: Tensor) -> Tensor:
+        """Of the rows of some features in the parameters, ``[M, dim·width, n]``."""
+        dim, wide, k = self.family.dim, self._wide, features.shape[1]
+        outputs = dim * self.family.width
         places = torch.arange(outputs, device=features.device).reshape(dim, -1)
         found = features.new_zeros(len(features), outputs, self.size)
         for d in range(dim):
@@ -98,7 +99,7 @@ class Polynomial:
 
     def apply(self, p: Tensor, values: np.ndarray) -> Tensor:
         """At new inputs."""
-        return self._of(p, self._where.tensor(self._monomials(values) @ self._map))
+        return self.at(p, self._where.tensor(self._monomials(values) @ self._map))
 
 
 def _orthonormal(raw: np.ndarray) -> np.ndarray:
