@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from avi_theory.report import check, comparison, listing, measurement, model, prediction
+from avi_theory.report import check, comparison, gaps, listing, measurement, model, prediction
 from avi_theory.report.blocks import Block, Column, Prose, Table, Text, prose
 
 if TYPE_CHECKING:
@@ -39,11 +39,13 @@ VIEWS: Mapping[str, View] = {
     "Choices": listing.choices,
     "Comparison": comparison.blocks,
     "Files": listing.files,
+    "Gaps": gaps.blocks,
     "Listing": listing.gallery,
     "Measurement": measurement.blocks,
     "Portrait": model.blocks,
     "Prediction": prediction.blocks,
     "Report": check.blocks,
+    "Sandwich": gaps.sandwich,
 }
 """The name of a result's class, and how it is shown."""
 

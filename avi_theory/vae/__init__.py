@@ -14,6 +14,7 @@ from avi_theory.vae.encoders import (
     dense,
     refine,
 )
+from avi_theory.vae.gaps import vae_gaps
 from avi_theory.vae.likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, likelihood_of
 from avi_theory.vae.posteriors import Diagonal, Posterior, posterior_of
 
@@ -45,4 +46,5 @@ __all__ = [
     "plug_in",
     "posterior_of",
     "refine",
+    "vae_gaps",
 ]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from avi_theory import check, load
 from avi_theory.results.comparison import Amortization, Comparison, Rung
 from avi_theory.results.files import Files
+from avi_theory.results.gaps import Gaps, Sandwich
 from avi_theory.results.listing import Choice, Choices, Entry, Listing
 from avi_theory.results.prediction import Prediction
 from avi_theory.spec.portrait import portrait
@@ -37,6 +41,38 @@ def comparison(outcome="agrees", model="<b>odd & name</b>"):
     )
 
 
+def gaps(flow=False):
+    """Made up: seven images, one of them flagged and one not a number."""
+    rng = np.random.default_rng(0)
+    evidence = -20 + rng.normal(size=7)
+    approximation, amortization = rng.exponential(0.5, (2, 7))
+    columns = {
+        "elbo": evidence - approximation - amortization,
+        "elbo_optimum": evidence - approximation,
+        "log_evidence": evidence,
+        "amortization_gap": amortization,
+        "approximation_gap": approximation,
+    }
+    columns["elbo"][0] = columns["amortization_gap"][0] = np.nan
+    columns |= {f"{name}_standard_error": np.full(7, 0.02) for name in list(columns)}
+    if flow:
+        columns["elbo_flow"] = columns["elbo_optimum"] + 0.3 * approximation
+        columns["flow_gain"] = 0.3 * approximation
+    columns["flag"] = np.array([4, 1, 0, 0, 0, 0, 0])
+    columns["converged"] = np.arange(7) != 2
+    columns["difficulty"] = amortization + 0.1 * rng.normal(size=7)
+    found = Gaps(
+        per_image=columns,
+        latents=2,
+        methods={"log_evidence": "larger of IWAE and AIS"},
+        provenance={"seed": 0, "likelihood": "bernoulli"},
+        sandwich=Sandwich(-20.1, -20.0, 0.1, 0.02, 50, 1000, 10, 0),
+        pictures=rng.random((7, 1, 8, 8)),
+        worst=(0, 3, 1, 2, 4, 5, 6),
+    )
+    return replace(found, training=found) if flow else found
+
+
 def prediction(kind="exact"):
     number = None if kind == "none" else 2.19632
     return Prediction(
@@ -63,11 +99,14 @@ RESULTS = {
     "choices": lambda: Choices(CHOICES, CHOICES[1], "chain", 0.01),
     "comparison": comparison,
     "contradiction": lambda: comparison("contradicts"),
+    "gaps": gaps,
+    "gaps with a flow": lambda: gaps(flow=True),
     "files": lambda: Files(("a.svg",)),
     "listing": lambda: Listing((Entry("saw", "Saw", "inputs"),)),
     "no choice": lambda: Choices(CHOICES, None, "chain", 0.001),
     "portrait": lambda: portrait(load("saw")),
     "prediction": prediction,
+    "sandwich": lambda: gaps().sandwich,
     "prediction none": lambda: prediction("none"),
 }
 

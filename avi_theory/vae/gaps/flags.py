@@ -1,0 +1,31 @@
+"""What went wrong with an image, as bits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from avi_theory.results.gaps import FLAGS
+
+SIGMAS = 3.0
+ROUNDING = 1e-6
+OPTIMISER, ESTIMATOR, NOT_A_NUMBER = FLAGS
+
+
+def flagged(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Bits of `FLAGS` per image, 0 where nothing is wrong.
+
+    Differences count when they exceed three standard errors and rounding.
+
+    Args:
+        columns: the numbers and standard errors of `Gaps.per_image`.
+    """
+    elbo, best, evidence = (columns[k] for k in ("elbo", "elbo_optimum", "log_evidence"))
+    rounding = ROUNDING * (1 + np.abs(elbo))
+    flag = np.zeros(len(elbo), dtype=np.int64)
+    failed = elbo - best > SIGMAS * columns["amortization_gap_standard_error"] + rounding
+    flag[failed] |= FLAGS[OPTIMISER]
+    noise = np.hypot(columns["log_evidence_standard_error"], columns["elbo_optimum_standard_error"])
+    flag[best - evidence > SIGMAS * noise + rounding] |= FLAGS[ESTIMATOR]
+    finite = np.isfinite(elbo) & np.isfinite(best) & np.isfinite(evidence)
+    flag[~finite] |= FLAGS[NOT_A_NUMBER]
+    return flag
