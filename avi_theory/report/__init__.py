@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from avi_theory.report import check, comparison, gaps, listing, measurement, model, prediction
+from avi_theory.report import (
+    check,
+    comparison,
+    gaps,
+    listing,
+    measurement,
+    model,
+    prediction,
+    training,
+)
 from avi_theory.report.blocks import Block, Column, Prose, Table, Text, prose
 
 if TYPE_CHECKING:
@@ -46,6 +55,7 @@ VIEWS: Mapping[str, View] = {
     "Prediction": prediction.blocks,
     "Report": check.blocks,
     "Sandwich": gaps.sandwich,
+    "Training": training.blocks,
 }
 """The name of a result's class, and how it is shown."""
 
