@@ -13,6 +13,7 @@ from avi_theory.results.files import Files
 from avi_theory.results.gaps import Gaps, Sandwich
 from avi_theory.results.listing import Choice, Choices, Entry, Listing
 from avi_theory.results.prediction import Prediction
+from avi_theory.results.training import Training
 from avi_theory.spec.portrait import portrait
 
 
@@ -38,6 +39,27 @@ def comparison(outcome="agrees", model="<b>odd & name</b>"):
         amortization=Amortization(2.0, 0.01, 2.0, "exact", outcome),
         log_evidence={"value": -30.7, "method": "exact", "standard_error": 0.0},
         provenance={"seed": 0, "device": "cpu", "dtype": "float64", "data": "d", "versions": {}},
+    )
+
+
+def training(status="finished"):
+    score = {
+        "images": 7, "elbo": -20.5, "standard_error": 0.02, "plug_in": -19.0, "active": 2,
+        "draws": 100, "seed": 0,
+    }  # fmt: skip
+    return Training(
+        name="<toy>",
+        status=status,
+        epochs=2,
+        seconds=1.5,
+        parameters={"encoder": 1234, "decoder": 56},
+        encoder_flops=2400,
+        latents=3,
+        scores={"train": score, "test": {**score, "plug_in": None, "active": None}},
+        history=({"epoch": 1, "train": -30.0}, {"epoch": 2, "train": -21.0, "validation": -22.0}),
+        data={"source": "drawn", "binarization": "none", "shape": [4, 4]},
+        settings={},
+        provenance={"seed": 0, "device": "cpu", "dtype": "float32", "versions": {}},
     )
 
 
@@ -108,6 +130,8 @@ RESULTS = {
     "prediction": prediction,
     "sandwich": lambda: gaps().sandwich,
     "prediction none": lambda: prediction("none"),
+    "training": training,
+    "training that diverged": lambda: training("diverged"),
 }
 
 
