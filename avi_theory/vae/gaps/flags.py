@@ -14,7 +14,8 @@ OPTIMISER, ESTIMATOR, NOT_A_NUMBER = FLAGS
 def flagged(columns: dict[str, np.ndarray]) -> np.ndarray:
     """Bits of `FLAGS` per image, 0 where nothing is wrong.
 
-    Differences count when they exceed three standard errors and rounding.
+    Differences count when they exceed three standard errors and rounding.  The flows contain the
+    diagonal Gaussians, so theirs is the larger optimum or the optimiser failed.
 
     Args:
         columns: the numbers and standard errors of `Gaps.per_image`.
@@ -23,9 +24,15 @@ def flagged(columns: dict[str, np.ndarray]) -> np.ndarray:
     rounding = ROUNDING * (1 + np.abs(elbo))
     flag = np.zeros(len(elbo), dtype=np.int64)
     failed = elbo - best > SIGMAS * columns["amortization_gap_standard_error"] + rounding
+    bounds = ["elbo_optimum"]
+    if "elbo_flow" in columns:
+        noise = columns["flow_gain_standard_error"]
+        failed |= best - columns["elbo_flow"] > SIGMAS * noise + rounding
+        bounds.append("elbo_flow")
     flag[failed] |= FLAGS[OPTIMISER]
-    noise = np.hypot(columns["log_evidence_standard_error"], columns["elbo_optimum_standard_error"])
-    flag[best - evidence > SIGMAS * noise + rounding] |= FLAGS[ESTIMATOR]
-    finite = np.isfinite(elbo) & np.isfinite(best) & np.isfinite(evidence)
+    for name in bounds:
+        noise = np.hypot(columns["log_evidence_standard_error"], columns[f"{name}_standard_error"])
+        flag[columns[name] - evidence > SIGMAS * noise + rounding] |= FLAGS[ESTIMATOR]
+    finite = np.isfinite([elbo, evidence, *(columns[name] for name in bounds)]).all(0)
     flag[~finite] |= FLAGS[NOT_A_NUMBER]
     return flag

@@ -14,6 +14,7 @@ from avi_theory.vae.gaps.affine import Affine
 from avi_theory.vae.gaps.ascent import CONVERGED, STATUSES
 from avi_theory.vae.gaps.evidence import CHAINS, TEMPERATURES, Evidence, estimated, exactly
 from avi_theory.vae.gaps.flags import flagged
+from avi_theory.vae.gaps.flow_optimum import flow_optimum
 from avi_theory.vae.gaps.fresh import ENOUGH, LEAST, MOST, evaluate
 from avi_theory.vae.gaps.optimum import EVALUATIONS, optimum
 from avi_theory.vae.gaps.problem import Problem
@@ -64,7 +65,7 @@ def climb(
     """
     if affine is not None and isinstance(q, Diagonal):
         return _finished(*_exact(affine, q))
-    begin = q if isinstance(q, Diagonal) else _moments(q, settings.seed)
+    begin = q if isinstance(q, Diagonal) else _moments(problem, q, settings.seed)
     found = optimum(problem, begin, seed=settings.seed, evaluations=settings.evaluations, told=told)
     sampled = evaluate(
         problem, begin, found.q, seed=settings.seed + 1, least=settings.draws,
@@ -89,6 +90,19 @@ def climb(
     if not isinstance(q, Diagonal):
         rungs |= _drawn(problem, q, sampled.best_error, settings)
         methods["elbo"] = "fresh samples"
+    if settings.flow:
+        more = flow_optimum(
+            problem, found.q, seed=settings.seed + 4, least=settings.draws,
+            most=settings.most_draws, enough=settings.enough, told=told,
+        )  # fmt: skip
+        rungs |= {
+            "elbo_flow": more.elbo,
+            "elbo_flow_standard_error": more.standard_error,
+            "flow_gain": more.elbo - sampled.best,
+            "flow_gain_standard_error": torch.hypot(more.standard_error, sampled.best_error),
+            "flow_settled": more.settled,
+        }
+        methods["elbo_flow"] = "Adam on fresh balanced noise from q*_FFG, then fresh samples"
     evidence = exactly(affine) if affine is not None else estimated(
         problem, found.q, sampled, temperatures=settings.temperatures, chains=settings.chains,
         seed=settings.seed + 2, told=told,
@@ -133,9 +147,9 @@ def _finished(
 
 
 @torch.no_grad()
-def _moments(q: Posterior, seed: int) -> Diagonal:
+def _moments(problem: Problem, q: Posterior, seed: int) -> Diagonal:
     """The diagonal Gaussian with the moments of any posterior."""
-    z, _ = q.sample(MOMENTS, _generator(q, seed))
+    z, _ = q.sample(MOMENTS, _generator(problem, seed))
     return Diagonal(z.mean(0), z.var(0).clamp(min=LEAST_VARIANCE).log())
 
 
@@ -143,7 +157,7 @@ def _moments(q: Posterior, seed: int) -> Diagonal:
 def _drawn(problem: Problem, q: Posterior, other: Tensor, settings: Settings) -> dict[str, Tensor]:
     found = elbo(
         problem.decode, problem.likelihood, q, problem.images, draws=settings.draws,
-        generator=_generator(q, settings.seed + 3), rows=problem.rows,
+        generator=_generator(problem, settings.seed + 3), rows=problem.rows,
     )  # fmt: skip
     gap = torch.hypot(found.standard_error.double(), other)
     return {
@@ -153,8 +167,8 @@ def _drawn(problem: Problem, q: Posterior, other: Tensor, settings: Settings) ->
     }
 
 
-def _generator(q: Posterior, seed: int) -> torch.Generator:
-    return torch.Generator(getattr(q, "device", "cpu")).manual_seed(seed)
+def _generator(problem: Problem, seed: int) -> torch.Generator:
+    return torch.Generator(problem.images.device).manual_seed(seed)
 
 
 def _arrays(columns: dict[str, Tensor]) -> Columns:

@@ -69,7 +69,8 @@ def vae_gaps(
         device: where the images go; by default where the modules are.
         training_images: a subset of the training images, whose gaps are measured beside, for the
             generalization gap.
-        difficulty: a score per image ``[B, …] -> [B]``, kept as a column.
+        difficulty: a score per image ``[B, …] -> [B]``, kept as a column; by default the
+            encoder's own, if it has one.
         sandwich: how many images to simulate for bidirectional Monte Carlo; 0 for none.
         settings: how hard to try; its seed is replaced by `seed`.
         progress: called with (what, images done, images); by default a line on stderr now and then.
@@ -90,9 +91,10 @@ def vae_gaps(
     with evaluating(encoder, decoder, chosen):
         tensor = placed(images, (encoder, decoder), device)
         columns, methods, d = _measured(encoder, decoder, chosen, tensor, settings, told)
-        if difficulty is not None:
+        score = difficulty or getattr(encoder, "difficulty", None)
+        if score is not None:
             with torch.no_grad():
-                columns["difficulty"] = difficulty(tensor).detach().cpu().double().numpy()
+                columns["difficulty"] = score(tensor).detach().cpu().double().numpy()
         check = None
         if sandwich:
             check = bdmc(
@@ -145,7 +147,7 @@ def _measured(
     many = 10 * TOGETHER if images.is_cuda else TOGETHER
     for k, some in enumerate(images.split(many)):
         q = _encoded(encoder, some)
-        d = _width(q)
+        d = _width(q, some)
         problem = problem_of(decoder, likelihood, some, d)
         here = replace(settings, seed=settings.seed + 1009 * k)
 
@@ -168,11 +170,11 @@ def _encoded(encoder: Any, images: Tensor) -> Posterior:
         ) from error
 
 
-def _width(q: Posterior) -> int:
+def _width(q: Posterior, images: Tensor) -> int:
     if isinstance(q, Diagonal):
         return q.mean.shape[1]
     with torch.no_grad():
-        z, _ = q.sample(1, torch.Generator(getattr(q, "device", "cpu")).manual_seed(0))
+        z, _ = q.sample(1, torch.Generator(images.device).manual_seed(0))
     return z.shape[-1]
 
 
