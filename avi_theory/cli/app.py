@@ -8,6 +8,7 @@ import typer
 
 from avi_theory import __version__
 from avi_theory.cli.verbs import VERBS
+from avi_theory.cli.verbs.vae import LABORATORY
 
 app = typer.Typer(
     name="avi",
@@ -36,3 +37,8 @@ def _common(
 
 for _name, _verb in VERBS:
     app.command(_name)(_verb)
+
+_vae = typer.Typer(help="The VAE laboratory: train an encoder and a decoder, measure their gaps.")
+for _name, _verb in LABORATORY:
+    _vae.command(_name)(_verb)
+app.add_typer(_vae, name="vae")

@@ -15,23 +15,23 @@ RUNS = {"fvi": "F-VI", "avi": "A-VI"}
 
 
 @contextmanager
-def working(what: str) -> Iterator[Progress]:
+def speaking(what: str) -> Iterator[Callable[[str], None]]:
     """Show what is going on while the block runs: a spinner on a terminal, else a line at times.
 
     Where stderr is no terminal nothing is written in the first `QUIET` seconds, and a line every
     `QUIET` seconds afterwards, so that short work leaves no trace in a log and long work does.
 
     Yields:
-        What to call with (run, iteration, ELBO, gradient norm).
+        What to call with words.
     """
     if not sys.stderr.isatty():
         spoke = time.monotonic()
 
-        def tell(run: str, iteration: int, elbo: float, gradient: float) -> None:
+        def tell(words: str) -> None:
             nonlocal spoke
             if time.monotonic() - spoke >= QUIET:
                 spoke = time.monotonic()
-                sys.stderr.write(f"avi: {what}: {_state(run, iteration, elbo, gradient)}\n")
+                sys.stderr.write(f"avi: {what}: {words}\n")
                 sys.stderr.flush()
 
         yield tell
@@ -39,11 +39,18 @@ def working(what: str) -> Iterator[Progress]:
     from rich.console import Console
 
     with Console(file=sys.stderr).status(what) as status:
+        yield lambda words: status.update(f"{what}: {words}")
 
-        def report(run: str, iteration: int, elbo: float, gradient: float) -> None:
-            status.update(f"{what}: {_state(run, iteration, elbo, gradient)}")
 
-        yield report
+@contextmanager
+def working(what: str) -> Iterator[Progress]:
+    """`speaking` for runs of a solver.
+
+    Yields:
+        What to call with (run, iteration, ELBO, gradient norm).
+    """
+    with speaking(what) as say:
+        yield lambda run, iteration, elbo, norm: say(_state(run, iteration, elbo, norm))
 
 
 def _state(run: str, iteration: int, elbo: float, gradient: float) -> str:

@@ -45,6 +45,30 @@ def gallery_path(name: str) -> Path:
     raise InputError(f"No model is called {name!r}. {hint} A file is given by its path, ./my.toml.")
 
 
+def configuration_names() -> tuple[str, ...]:
+    """The names of the VAE laboratory's configurations, sorted."""
+    return tuple(sorted({p.stem for folder in _folders() for p in folder.glob("vae/*.toml")}))
+
+
+def configuration_path(name_or_path: str) -> Path:
+    """The file of a configuration of the VAE laboratory, by name or by path.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name_or_path.endswith(".toml") or any(s in name_or_path for s in ("/", os.sep)):
+        return Path(name_or_path)
+    names = configuration_names()
+    if name_or_path not in names:
+        hint = nearest(name_or_path, names) or f"There are {', '.join(names) or 'none'}."
+        raise InputError(
+            f"No configuration is called {name_or_path!r}. {hint} "
+            "A file is given by its path, ./my.toml."
+        )
+    paths = (folder / "vae" / f"{name_or_path}.toml" for folder in _folders())
+    return next(p for p in paths if p.is_file())
+
+
 def load(name_or_path: str | Path) -> Model:
     """A model by the name of a gallery model, or by the path of a TOML file.
 

@@ -5,7 +5,7 @@ from avi_theory.vae.train.evaluate import Score, score
 from avi_theory.vae.train.loop import train
 from avi_theory.vae.train.objective import objective
 from avi_theory.vae.train.settings import Settings, load_settings, settings_of
-from avi_theory.vae.train.trained import Loaded, Trained, load_vae
+from avi_theory.vae.train.trained import Loaded, Trained, compare_shapes, load_vae
 
 __all__ = [
     "Loaded",
@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "Trained",
     "build",
+    "compare_shapes",
     "load_settings",
     "load_vae",
     "objective",

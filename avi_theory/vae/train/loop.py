@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from avi_theory.vae.train.trained import Trained
 RESIDENT = 1 << 32
 """Bytes of training images that are kept on the device; more stay where they are, mapped."""
 VALIDATION_DRAWS = 10
+ALONE = 10_000_000
+"""Multiplications of a step (images times weights) under which one thread does it."""
 Telling = Callable[[str], None]
 
 
@@ -65,19 +68,20 @@ def train(
     model.likelihood.check(images.tensor("train", slice(0, 10_000)))
     run = _Run(model, settings, images, where, dtype, progress)
     began = time.perf_counter()
-    if checkpoint is None:
-        found = run.all(None)
-    else:
-        keeper = Checkpoint(
-            checkpoint, _identity(settings, images, decoder), device=where, every=every
-        )
-        found = keeper.result(lambda: run.all(keeper))
-    run.restore(found["parameters"])
-    model.eval()
-    scores: dict[str, Score] = {
-        split: score(model, images, split, seed=settings.training.seed)
-        for split in ("train", "validation", "test")
-    }
+    with _threads(model, settings.training.batch):
+        if checkpoint is None:
+            found = run.all(None)
+        else:
+            keeper = Checkpoint(
+                checkpoint, _identity(settings, images, decoder), device=where, every=every
+            )
+            found = keeper.result(lambda: run.all(keeper))
+        run.restore(found["parameters"])
+        model.eval()
+        scores: dict[str, Score] = {
+            split: score(model, images, split, seed=settings.training.seed)
+            for split in ("train", "validation", "test")
+        }
     seconds = float(found["seconds"])
     return Trained(
         model, settings, images.description, tuple(found["history"]), scores, found["status"],
@@ -224,6 +228,18 @@ class _Run:
             f"epoch {entry['epoch']} of {epochs}, {name} {entry['train']:.3f}{seen} nats, "
             f"about {_duration(left)} left"
         )
+
+
+@contextmanager
+def _threads(model: VAE, batch: int) -> Iterator[None]:
+    """One thread for small networks, which several only slow down; then as many as before."""
+    before = torch.get_num_threads()
+    small = batch * sum(p.numel() for p in model.parameters()) < ALONE
+    torch.set_num_threads(1 if small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _duration(seconds: float) -> str:
