@@ -10,11 +10,12 @@ PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 VENV   ?= .venv
 WORKERS ?= 2
+SCALE  ?= small
 
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts check-long bench docs format clean
+.PHONY: help venv demo test lint types contracts check-long bench reproduce docs format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -50,6 +51,10 @@ check-long: venv
 
 bench: venv
 	for script in benchmarks/*.py; do test ! -e $$script || $(BIN)/python $$script || exit 1; done
+
+reproduce: venv
+	for name in $$($(BIN)/python -c 'from avi_theory.reproductions import EXPERIMENTS as e; print(*(x.name for x in e))'); \
+	do $(BIN)/avi reproduce $$name --scale $(SCALE) --out docs/results || exit 1; done
 
 docs: venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

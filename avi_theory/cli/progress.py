@@ -53,6 +53,23 @@ def working(what: str) -> Iterator[Progress]:
         yield lambda run, iteration, elbo, norm: say(_state(run, iteration, elbo, norm))
 
 
+@contextmanager
+def announcing(what: str) -> Iterator[Callable[[str], None]]:
+    """Say each step of long work: beside a spinner on a terminal, else on a line of its own."""
+    if not sys.stderr.isatty():
+
+        def tell(step: str) -> None:
+            sys.stderr.write(f"avi: {what}: {step}\n")
+            sys.stderr.flush()
+
+        yield tell
+        return
+    from rich.console import Console
+
+    with Console(file=sys.stderr).status(what) as status:
+        yield lambda step: status.update(f"{what}: {step}")
+
+
 def _state(run: str, iteration: int, elbo: float, gradient: float) -> str:
     where = f"{RUNS.get(run, run)}, iteration {iteration}"
     return f"{where}, ELBO {elbo:.6f}, gradient {gradient:.1e}"

@@ -13,6 +13,7 @@ from avi_theory.figures.base import Drawing, drawn, render
 from avi_theory.figures.gap import GAP
 from avi_theory.figures.graph import GRAPH
 from avi_theory.figures.ladder import LADDER
+from avi_theory.figures.reproduction import REPRODUCTION
 from avi_theory.figures.traces import TRACES
 from avi_theory.figures.window import WINDOW
 from avi_theory.figures.witness import WITNESS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURES", "Drawing", "draw", "fitting", "named", "render"]
 
-FIGURES: tuple[Drawing, ...] = (LADDER, TRACES, GAP, WINDOW, GRAPH, WITNESS)
+FIGURES: tuple[Drawing, ...] = (LADDER, TRACES, GAP, WINDOW, GRAPH, WITNESS, REPRODUCTION)
 
 
 def fitting(result: Any) -> tuple[Drawing, ...]:

@@ -17,6 +17,7 @@ from avi_theory.report import (
     measurement,
     model,
     prediction,
+    reproduction,
     training,
 )
 from avi_theory.report.blocks import Block, Column, Prose, Table, Text, prose
@@ -35,6 +36,7 @@ __all__ = [
     "Table",
     "Text",
     "html",
+    "markdown",
     "page",
     "prose",
     "screen",
@@ -54,6 +56,7 @@ VIEWS: Mapping[str, View] = {
     "Portrait": model.blocks,
     "Prediction": prediction.blocks,
     "Report": check.blocks,
+    "Reproduction": reproduction.blocks,
     "Sandwich": gaps.sandwich,
     "Training": training.blocks,
 }
@@ -84,6 +87,19 @@ def html(result: Result) -> str:
     from avi_theory.report.hypertext import fragment
 
     return fragment(view(result))
+
+
+def markdown(title: str, result: Result, figures: Sequence[tuple[str, str]] = ()) -> str:
+    """A result as a Markdown page, for keeping under version control.
+
+    Args:
+        title: of the page.
+        result: what it shows.
+        figures: pairs of a caption and a file's name beside the page.
+    """
+    from avi_theory.report.markdown import markdown as render
+
+    return render(title, view(result), figures)
 
 
 def page(

@@ -13,6 +13,7 @@ from avi_theory.cli.verbs.list import list_models
 from avi_theory.cli.verbs.measure import measure
 from avi_theory.cli.verbs.new import new
 from avi_theory.cli.verbs.predict import predict
+from avi_theory.cli.verbs.reproduce import reproduce
 from avi_theory.cli.verbs.show import show
 
 VERBS: tuple[tuple[str, Callable[..., Answer]], ...] = (
@@ -25,4 +26,5 @@ VERBS: tuple[tuple[str, Callable[..., Answer]], ...] = (
     ("inputs", inputs),
     ("draw", draw),
     ("new", new),
+    ("reproduce", reproduce),
 )

@@ -1,0 +1,30 @@
+"""Published experiments, run again: each writes its numbers beside the printed ones.
+
+One file per experiment and one entry in `EXPERIMENTS`.
+"""
+
+from avi_theory.errors import InputError, nearest
+from avi_theory.reproductions.base import Experiment, Found
+from avi_theory.reproductions.mb_hmm import MB_HMM
+from avi_theory.reproductions.mb_linear import MB_LINEAR
+from avi_theory.reproductions.mb_nonlinear import MB_NONLINEAR
+from avi_theory.reproductions.mb_saw import MB_SAW
+
+__all__ = ["EXPERIMENTS", "SCALES", "Experiment", "Found", "named"]
+
+EXPERIMENTS: tuple[Experiment, ...] = (MB_LINEAR, MB_NONLINEAR, MB_SAW, MB_HMM)
+SCALES = ("small", "full")
+
+
+def named(name: str) -> Experiment:
+    """The experiment of this name.
+
+    Raises:
+        InputError: there is none.
+    """
+    for experiment in EXPERIMENTS:
+        if experiment.name == name:
+            return experiment
+    names = [e.name for e in EXPERIMENTS]
+    hint = nearest(name, names) or f"Known: {', '.join(names)}."
+    raise InputError(f"No reproduction is called {name!r}. {hint}")

@@ -1,0 +1,65 @@
+"""Published experiments: registered, documented, and right where the answer is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avi_theory.errors import InputError
+from avi_theory.report import markdown, text
+from avi_theory.reproductions import EXPERIMENTS, named
+from avi_theory.reproductions.climb import Common, climb
+
+RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_its_page_is_kept_and_every_published_number_has_a_source(experiment):
+    kept = json.loads((RESULTS / f"{experiment.name}.json").read_text("utf-8"))
+    page = (RESULTS / f"{experiment.name}.md").read_text("utf-8")
+    assert (kept["name"], kept["title"]) == (experiment.name, experiment.title)
+    assert page.startswith(f"# {experiment.title}")
+    assert kept["lines"] and kept["panels"]
+    for line in kept["lines"]:
+        assert bool(line["published"]) <= bool(line["source"]), line["quantity"]
+        assert line["why"]
+        assert line["quantity"].replace("|", "\\|") in page
+
+
+def test_an_unknown_name_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="mb-linear"):
+        named("mb-linaer")
+
+
+def test_the_chain_is_reproduced_in_a_moment():
+    found = named("mb-hmm").run("small", 0, lambda step: None)
+    numbers = {line.quantity: line.ours for line in found.lines}
+    decay = numbers["ratio of neighbouring optima beside a spike"]
+    assert decay == pytest.approx(0.381966, abs=1e-6)
+    assert numbers["spread of the optimal means, x ≡ 1, flat z[0]"] == pytest.approx(0, abs=1e-8)
+    assert "Published and found here" in text(found)
+    assert "| ratio of neighbouring optima" in markdown(found.title, found)
+
+
+def problem() -> Common:
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=40)
+    return Common(1.4, 0.3, 40 * 0.5, 0.7 * x, 0.4 * float(x.sum()), np.stack([np.ones(40), x], 1))
+
+
+@pytest.mark.parametrize("amortized", [False, True])
+def test_adam_climbs_to_the_optimum_that_is_known(amortized):
+    """An affine f is ideal here, so both families end at the closed form, never beyond."""
+    run = climb(problem(), amortized=amortized, rate=0.02, starts=3, most=20_000, near=1e-6)
+    assert np.isfinite(run.steps).all()
+    assert run.trace[-1] > -1e-9
+    assert run.trace[0] > 1
+
+
+def test_steps_that_are_not_enough_are_told():
+    run = climb(problem(), amortized=False, rate=1e-3, starts=2, most=5, near=1e-6)
+    assert np.isnan(run.steps).all()
+    assert run.median == np.inf
