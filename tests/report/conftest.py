@@ -13,6 +13,7 @@ from avi_theory.results.files import Files
 from avi_theory.results.gaps import Gaps, Sandwich
 from avi_theory.results.listing import Choice, Choices, Entry, Listing
 from avi_theory.results.prediction import Prediction
+from avi_theory.results.reproduction import Curve, Line, Panel, Reproduction
 from avi_theory.results.training import Training
 from avi_theory.spec.portrait import portrait
 
@@ -39,6 +40,27 @@ def comparison(outcome="agrees", model="<b>odd & name</b>"):
         amortization=Amortization(2.0, 0.01, 2.0, "exact", outcome),
         log_evidence={"value": -30.7, "method": "exact", "standard_error": 0.0},
         provenance={"seed": 0, "device": "cpu", "dtype": "float64", "data": "d", "versions": {}},
+    )
+
+
+def reproduction():
+    curves = (
+        Curve("<b>odd", (1.0, 2.0), (3.0, 4.0), (2.0, 3.0), (4.0, 5.0)),
+        Curve("b", (1.0, 2.0), (4.0, 3.0)),
+    )
+    return Reproduction(
+        name="odd",
+        title="An experiment",
+        about="<b>odd & ends",
+        paper="A paper (2000)",
+        scale="small",
+        lines=(
+            Line("loss (nats)", "1 | 2", "page 3", 1.5, 0.5, "same", "within its error"),
+            Line("time", None, "", None, None, "new", "not measured"),
+        ),
+        panels=(Panel("T", "x", "y (nats)", curves, True, True, {"published": 3.5}),),
+        notes=("A note.",),
+        provenance={"seconds": 1.0},
     )
 
 
@@ -128,6 +150,7 @@ RESULTS = {
     "no choice": lambda: Choices(CHOICES, None, "chain", 0.001),
     "portrait": lambda: portrait(load("saw")),
     "prediction": prediction,
+    "reproduction": reproduction,
     "sandwich": lambda: gaps().sandwich,
     "prediction none": lambda: prediction("none"),
     "training": training,
