@@ -1,7 +1,8 @@
 """Figures of results, by matplotlib, which is imported only when one is drawn.
 
 One file per figure and one entry in `FIGURES`: a figure says which results it accepts, and every
-result finds the figures that draw it.
+result finds the figures that draw it.  `STYLE` (matplotlib settings) and the colours `FVI`, `AVI`,
+`GREY` and `INK` let a figure of one's own match them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from avi_theory.errors import InputError, nearest
-from avi_theory.figures.base import Drawing, drawn, render
+from avi_theory.figures.base import AVI, FVI, GREY, INK, STYLE, Drawing, drawn, render
 from avi_theory.figures.gap import GAP
 from avi_theory.figures.graph import GRAPH
 from avi_theory.figures.ladder import LADDER
@@ -21,7 +22,19 @@ from avi_theory.figures.witness import WITNESS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "Drawing", "draw", "fitting", "named", "render"]
+__all__ = [
+    "AVI",
+    "FIGURES",
+    "FVI",
+    "GREY",
+    "INK",
+    "STYLE",
+    "Drawing",
+    "draw",
+    "fitting",
+    "named",
+    "render",
+]
 
 FIGURES: tuple[Drawing, ...] = (LADDER, TRACES, GAP, WINDOW, GRAPH, WITNESS, REPRODUCTION)
 

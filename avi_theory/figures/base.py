@@ -61,13 +61,12 @@ class Drawing:
 def drawn(drawing: Drawing, result: Result) -> Figure:
     """The figure on a canvas of its own; no global state of matplotlib is touched for good."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from avi_theory.figures.canvas import Canvas
 
     size = drawing.size(result) if callable(drawing.size) else drawing.size
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = Canvas(*size)
         drawing.draw(figure, result)
     return figure
 

@@ -34,7 +34,10 @@ def _draw(figure: Figure, found: Comparison) -> None:
     point.set_title(f"theory and measurement: {gap.outcome.replace('_', ' ')}")
     kept = found.measurement.traces if found.measurement is not None else {}
     traces(course, kept, gap.predicted)
-    course.set_title(f"the two fits; q(z) = f({_shown(found.avi['inputs'])})")
+    seen = _shown(found.avi["inputs"])
+    course.set_title(
+        f"the two fits; q(z) = f({seen})" if seen else "the two fits; one q(z) for all"
+    )
 
 
 def _shown(inputs: Sequence[str]) -> str:

@@ -33,6 +33,10 @@ def test_figure_renders_in_every_form_and_changes_nothing(name, sample):
     assert dict(matplotlib.rcParams) == before
 
 
+def test_a_notebook_shows_a_figure_without_pyplot(sample):
+    assert draw(sample("prediction"))._repr_png_().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("name", ["ladder", "gap", "window"])
 def test_axes_of_numbers_say_nats(name, sample):
     drawn = draw(sample(SUBJECTS[name]), name)
