@@ -15,7 +15,7 @@ SCALE  ?= small
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv demo test lint types contracts check-long bench reproduce docs format clean
+.PHONY: help venv demo test lint types contracts check-long bench reproduce docs notebooks format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -59,6 +59,9 @@ reproduce: venv
 docs: venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+
+notebooks: venv
+	$(BIN)/python tools/notebooks.py
 
 format: venv
 	$(BIN)/ruff check --fix .
