@@ -72,6 +72,8 @@ def announcing(what: str) -> Iterator[Callable[[str], None]]:
 
 def _state(run: str, iteration: int, elbo: float, gradient: float) -> str:
     where = f"{RUNS.get(run, run)}, iteration {iteration}"
+    if elbo != elbo:  # told without numbers
+        return where
     return f"{where}, ELBO {elbo:.6f}, gradient {gradient:.1e}"
 
 

@@ -175,6 +175,8 @@ def _measure(
     from avi_theory.numeric import measure as fit
     from avi_theory.numeric import within_memory
 
+    if bound.model.networks:
+        return _autoencoder(bound, choice, held, **settings)
     letter = unit[0] if unit else ""
     count = bound.units(letter) if unit else bound.latents
     with within_memory(bound.model.name, count, unit=letter):
@@ -188,6 +190,24 @@ def _measure(
             holdout=held,
             **settings,
         )
+
+
+def _autoencoder(bound: Bound, choice: Choice, held: Bound | None, **settings: Any) -> Measurement:
+    """A model with a network, by the laboratory for autoencoders."""
+    from avi_theory.vae.measure import measure_declared
+
+    asked = {
+        "--refine": settings["refine"], "--free": settings.get("free"),
+        "--factor": choice.factors, "--dtype": settings["dtype"] not in ("float64", "float32"),
+    }  # fmt: skip
+    for option, value in asked.items():
+        if value:
+            raise InputError(
+                f"{bound.model.name} has a network, and {option} is not for autoencoders. "
+                "Leave it out."
+            )
+    kept = {k: settings[k] for k in ("seed", "device", "checkpoint", "progress")}
+    return measure_declared(bound, function=choice.function or "mlp:64x64", holdout=held, **kept)
 
 
 def _in_batches(

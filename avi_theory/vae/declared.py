@@ -26,7 +26,7 @@ class Declared:
     """What a model's text says about a VAE.
 
     Attributes:
-        latent, observed: the variables' names.
+        latent, observed: the variables' names; written: the latter with its index, ``x[n]``.
         codes, pixels: their dimensions d and k.
         likelihood: ``bernoulli`` or ``gaussian``; scale: of the latter, else None.
         hidden: the decoder's hidden widths; activation: between its layers.
@@ -34,6 +34,7 @@ class Declared:
 
     latent: str
     observed: str
+    written: str
     codes: int
     pixels: int
     likelihood: str
@@ -59,6 +60,7 @@ def declared(model: Model) -> Declared:
     return Declared(
         prior.variable,
         density.variable,
+        str(model.variables[density.variable]),
         _width(model, model.variables[prior.variable]),
         _width(model, model.variables[density.variable]),
         likelihood,

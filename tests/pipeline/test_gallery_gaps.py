@@ -32,7 +32,8 @@ SLOW = {"item_response", "poisson_exposure", "mixture", "pupils", "varieties"}
 
 
 def runs(name):
-    return "Check and show only" not in load(name).about
+    model = load(name)
+    return "Check and show only" not in model.about and not model.networks
 
 
 def small(name):

@@ -20,6 +20,7 @@ NAMES = [
     n
     for n in gallery_names()
     if "Check and show only" not in load(n).about
+    and not load(n).networks
     and check(load(n), witness=False).closes in {"component", "no"}
 ]
 
