@@ -172,7 +172,7 @@ def _factorized(gaps: Gaps, elbo: float, error: float, seconds: float) -> Soluti
     message = f"{len(gaps) - open_} of {len(gaps)} images at an optimum of their own"
     if wrong:
         message += (
-            f"; {wrong} images flagged: their optimum lies below the encoder, or is no number"
+            f"; {wrong} flagged: their optimum lies below the encoder, or is no number"
         )
     return Solution(
         elbo=elbo if math.isfinite(elbo) else None,
