@@ -137,8 +137,8 @@ offers.plot()
 #
 # <details><summary>Solution</summary>
 #
-# The estimate alone: a number that is the same for all schools is a constant. With `given s = 12` in place of
-# `given s[n]`, `check` answers `own`, and the model is a simple hierarchical one.
+# The estimate alone: a number that is the same for all schools is a constant. With `given s = 12`, and `s` for
+# `s[n]`, `check` answers `own`, and the model is a simple hierarchical one.
 # </details>
 #
 # 2. The network shall serve *other* studies, with other μ and τ. Ask `predict(known, regime="reuse")` on the data.
@@ -147,7 +147,7 @@ offers.plot()
 # <details><summary>Solution</summary>
 #
 # The ideal function of one study uses $q(\mu)$, which another study does not share. Add a summary of the study to the
-# inputs, such as `mean(y)`, and most of the loss goes.
+# inputs, `inputs=["s[n]", "y[n]", "mean(y)"]`, and of 0.226 nats 0.014 are left.
 # </details>
 #
 # ## The lesson

@@ -110,8 +110,9 @@ _ = panels[0].legend()
 #
 # ## A certificate
 #
-# A softmax moves by at most a quarter of what its log odds move by. Between neighbours these move by $4\ell$ at most, twice:
-# the map is a contraction, and the optimum the only one, if $\log\frac{p}{1-p} < 1$, which is $p < 0.731$.
+# A probability moves by at most a quarter of what its log odds move by, and these by $2\ell$ per unit of a neighbour's
+# probability. With two neighbours that is $\frac14 \cdot 2\ell \cdot 2 = \ell$: the map is a contraction, and the optimum the
+# only one, if $\log\frac{p}{1-p} < 1$, which is $p < 0.731$.
 
 # %%
 print(f"stay = {1 / (1 + np.exp(-1)):.4f} is the limit")
