@@ -13,6 +13,7 @@ from avi_theory.errors import InputError, nearest
 from avi_theory.figures.base import AVI, FVI, GREY, INK, STYLE, Drawing, drawn, render
 from avi_theory.figures.gap import GAP
 from avi_theory.figures.graph import GRAPH
+from avi_theory.figures.image_gaps import DIFFICULTY, IMAGE_GAPS, IMAGE_LADDER, WORST_IMAGES
 from avi_theory.figures.ladder import LADDER
 from avi_theory.figures.reproduction import REPRODUCTION
 from avi_theory.figures.traces import TRACES
@@ -36,7 +37,19 @@ __all__ = [
     "render",
 ]
 
-FIGURES: tuple[Drawing, ...] = (LADDER, TRACES, GAP, WINDOW, GRAPH, WITNESS, REPRODUCTION)
+FIGURES: tuple[Drawing, ...] = (
+    LADDER,
+    TRACES,
+    GAP,
+    WINDOW,
+    GRAPH,
+    WITNESS,
+    REPRODUCTION,
+    IMAGE_LADDER,
+    IMAGE_GAPS,
+    WORST_IMAGES,
+    DIFFICULTY,
+)
 
 
 def fitting(result: Any) -> tuple[Drawing, ...]:

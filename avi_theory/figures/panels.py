@@ -24,7 +24,7 @@ def bars(axes: Axes, rows: Sequence[tuple[str, float | None, float | None, str, 
         rows: name, value, standard error, kind (exact, upper, lower, none), colour.
     """
     known = [v for _, v, _, _, _ in rows if v is not None]
-    reach = max([abs(v) for v in known] + [0.0]) or 1.0
+    reach = max([abs(v) + 3 * (e or 0) for _, v, e, _, _ in rows if v is not None] + [0.0]) or 1.0
     low = min([*known, 0.0])
     for k, (_, value, error, kind, colour) in enumerate(rows):
         if value is None:

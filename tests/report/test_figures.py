@@ -18,6 +18,10 @@ SUBJECTS = {
     "window": "choices",
     "graph": "portrait",
     "witness": "check no",
+    "image_ladder": "gaps with a flow",
+    "image_gaps": "gaps",
+    "worst_images": "gaps",
+    "difficulty": "gaps",
 }
 
 
@@ -37,7 +41,9 @@ def test_a_notebook_shows_a_figure_without_pyplot(sample):
     assert draw(sample("prediction"))._repr_png_().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("name", ["ladder", "gap", "window"])
+@pytest.mark.parametrize(
+    "name", ["ladder", "gap", "window", "image_ladder", "image_gaps", "difficulty"]
+)
 def test_axes_of_numbers_say_nats(name, sample):
     drawn = draw(sample(SUBJECTS[name]), name)
     labels = [a.get_xlabel() + a.get_ylabel() for a in drawn.axes if a.axison]

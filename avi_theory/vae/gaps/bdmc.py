@@ -4,7 +4,8 @@ r"""The sandwich: does annealing reach log p(x) on this decoder at all?
           \mathrm{E}[\log \hat p_{\text{reverse AIS}}(x)]
 
 Images drawn from the model bring an exact posterior draw along, the code that made them, from which
-annealing runs backwards (Grosse, Ghahramani and Adams, 2015).
+annealing runs backwards (Grosse, Ghahramani and Adams, 2015).  The transitions' metric is that of
+`evidence`: the widths of q*_FFG.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from torch import Tensor
 from avi_theory.numeric.annealing import Normal, anneal, anneal_back, sigmoidal
 from avi_theory.results.gaps import Sandwich
 from avi_theory.vae.gaps.evidence import CHAINS, TEMPERATURES
+from avi_theory.vae.gaps.optimum import optimum
 from avi_theory.vae.gaps.problem import evaluating, problem_of
 from avi_theory.vae.likelihoods import Likelihood
+from avi_theory.vae.posteriors import Diagonal
 
 IMAGES = 100
 
@@ -61,13 +64,19 @@ def bdmc(
             z = home.new_empty(images, latents).normal_(generator=generator)
             drawn = likelihood.draw(decoder(z), generator)
         problem = problem_of(decoder, likelihood, drawn, latents)
+        prior = Diagonal(torch.zeros_like(z), torch.zeros_like(z))
+        widths = (0.5 * optimum(problem, prior, seed=seed).q.log_variance).exp()
         low, high = [], []
         for k, at in enumerate(problem.portions(chains)):
             some, begin = problem.take(at), Normal.standard(len(at), latents, like=z)
-            up = anneal(some.log_joint, begin, schedule=path, chains=chains, seed=seed + 1 + k)
+            up = anneal(
+                some.log_joint, begin, schedule=path, chains=chains, scale=widths[at],
+                seed=seed + 1 + k,
+            )  # fmt: skip
             down = anneal_back(
-                some.log_joint, begin, z[at], schedule=path, chains=chains, seed=seed + 1 + k
-            )
+                some.log_joint, begin, z[at], schedule=path, chains=chains, scale=widths[at],
+                seed=seed + 1 + k,
+            )  # fmt: skip
             low.append(up.log_evidence)
             high.append(down.log_evidence)
     lower, upper = torch.cat(low), torch.cat(high)

@@ -24,7 +24,7 @@ from avi_theory.vae.gaps.noise import balanced
 from avi_theory.vae.gaps.problem import Problem
 from avi_theory.vae.posteriors import Diagonal
 
-FIRST, SECOND = 128, 512
+FIRST, SECOND = 100, 256
 """Noise samples per evaluation of the two rounds."""
 TOLERANCE = 1e-3
 """Nats."""

@@ -14,7 +14,7 @@ from avi_theory.errors import DataError, InputError
 from avi_theory.vae.likelihoods import Likelihood
 from avi_theory.vae.posteriors import standard
 
-ROWS = 1 << 14
+ROWS = 1 << 13
 """Codes that a decoder is given at a time: larger blocks leave a CPU's cache."""
 GPU_ROWS = 1 << 19
 
