@@ -26,6 +26,9 @@ from avi_theory import Model, check, load
 
 # %%
 schools = load("eight_schools")
+schools.plot()
+
+# %%
 print(schools)
 
 # %%
@@ -65,7 +68,7 @@ check(equal).to_dict()["locals"]["z"]["inputs"]
 
 # %%
 saw = load("saw")
-print(saw)
+saw.plot()
 
 # %%
 check(saw)
@@ -78,9 +81,21 @@ check(saw)
 
 # %%
 walk = check(load("random_walk"))
-walk
+walk.plot()
 
 # %% [markdown]
+# ## Exercise
+#
+# A hundred candidates answer five questions, `x[m] ~ Bernoulli(logit=ability[person[m]] - hardness[item[m]])`. Write the
+# model twice: with the hardnesses as globals, and as locals. What does the function of an ability see in each?
+#
+# <details><summary>Solution</summary>
+#
+# As globals: the person's own answers and *which questions* they were to, since that selects a hardness;
+# `check(load("item_response"))` answers `inputs`. As locals, every ability touches hardnesses that touch other abilities: one
+# component that grows with the data, and `no`.
+# </details>
+#
 # ## The lesson
 #
 # What the function must see is decided by the likelihood and by what ties the latents together, not by

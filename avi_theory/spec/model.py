@@ -359,6 +359,12 @@ class Model:
         walk(expression)
         return sorted(found, key=sympy.default_sort_key)
 
+    def plot(self) -> Any:
+        """The graph at a generic index point, as a matplotlib figure."""
+        from avi_theory.spec.portrait import portrait
+
+        return portrait(self).plot()
+
     def __str__(self) -> str:
         head = f"# {self.title}\n" if self.title else ""
         return head + self.text.strip()

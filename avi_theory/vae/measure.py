@@ -171,9 +171,7 @@ def _factorized(gaps: Gaps, elbo: float, error: float, seconds: float) -> Soluti
     wrong = flags["optimum_below_encoder"] + flags["not_a_number"]
     message = f"{len(gaps) - open_} of {len(gaps)} images at an optimum of their own"
     if wrong:
-        message += (
-            f"; {wrong} flagged: their optimum lies below the encoder, or is no number"
-        )
+        message += f"; {wrong} flagged: their optimum lies below the encoder, or is no number"
     return Solution(
         elbo=elbo if math.isfinite(elbo) else None,
         status="converged" if not open_ and not wrong else "stopped_early",

@@ -38,7 +38,8 @@ def test_figure_renders_in_every_form_and_changes_nothing(name, sample):
 
 
 def test_a_notebook_shows_a_figure_without_pyplot(sample):
-    assert draw(sample("prediction"))._repr_png_().startswith(b"\x89PNG")
+    for figure in (draw(sample("prediction")), load("saw").plot()):
+        assert figure._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
