@@ -17,6 +17,7 @@ from avi_theory.figures.image_gaps import DIFFICULTY, IMAGE_GAPS, IMAGE_LADDER, 
 from avi_theory.figures.ladder import LADDER
 from avi_theory.figures.reproduction import REPRODUCTION
 from avi_theory.figures.traces import TRACES
+from avi_theory.figures.trial import TRIAL
 from avi_theory.figures.window import WINDOW
 from avi_theory.figures.witness import WITNESS
 
@@ -49,6 +50,7 @@ FIGURES: tuple[Drawing, ...] = (
     IMAGE_GAPS,
     WORST_IMAGES,
     DIFFICULTY,
+    TRIAL,
 )
 
 

@@ -19,6 +19,7 @@ from avi_theory.report import (
     prediction,
     reproduction,
     training,
+    trial,
 )
 from avi_theory.report.blocks import Block, Column, Prose, Table, Text, prose
 
@@ -59,6 +60,7 @@ VIEWS: Mapping[str, View] = {
     "Reproduction": reproduction.blocks,
     "Sandwich": gaps.sandwich,
     "Training": training.blocks,
+    "Trial": trial.blocks,
 }
 """The name of a result's class, and how it is shown."""
 

@@ -81,7 +81,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
                     spread,
                     None,
                     "different",
-                    "all are 1: on these data a constant f is ideal",
+                    "all are 1; only the sd of the last factor differs, an edge",
                 )
             )
         else:
@@ -127,7 +127,7 @@ def _means(start: str, x: np.ndarray, seed: int) -> np.ndarray:
 NOTES = (
     "The proposition, that no f of bounded inputs is ideal for a chain, is right. What does not "
     "carry it "
-    "is the example: with the right matrix and the example's own data all optimal means are equal.",
+    "is the example: with the right matrix and the example's own data all optimal means are equal (and all factors but the last, an edge).",
     "A spike carries it: beside it x is zero everywhere, and the optimal means fall geometrically.",
 )
 

@@ -15,6 +15,7 @@ from avi_theory.results.listing import Choice, Choices, Entry, Listing
 from avi_theory.results.prediction import Prediction
 from avi_theory.results.reproduction import Curve, Line, Panel, Reproduction
 from avi_theory.results.training import Training
+from avi_theory.results.trial import Arm, Contrast, Trial
 from avi_theory.spec.portrait import portrait
 
 
@@ -62,6 +63,19 @@ def reproduction():
         notes=("A note.",),
         provenance={"seconds": 1.0},
     )
+
+
+def trial():
+    arms = tuple(
+        Arm(name, 9360, 18432, False, {"elbo": values, "gap": (0.2, 0.3, 0.25)})
+        for name, values in (("film", (-19.1, -19.4, -19.2)), ("plain", (-19.5, -19.6, -19.9)))
+    )
+    contrasts = (
+        Contrast("film", "plain", "elbo", 0.43, 0.12, 2.0, 0.04, 0.25, 3),
+        Contrast("film", "plain", "gap", 0.0, 0.0, None, None, None, 3),
+    )
+    data = {"name": "<b>odd", "train": 100, "binarization": "none"}
+    return Trial("odd", arms, contrasts, data, {}, {"seeds": [0, 1, 2], "device": "cpu"})
 
 
 def training(status="finished"):
@@ -154,6 +168,7 @@ RESULTS = {
     "sandwich": lambda: gaps().sandwich,
     "prediction none": lambda: prediction("none"),
     "training": training,
+    "trial": trial,
     "training that diverged": lambda: training("diverged"),
 }
 

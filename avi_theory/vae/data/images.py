@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,21 @@ class Images:
     def event(self) -> tuple[int, ...]:
         """The shape of an image."""
         return tuple(self.train.shape[1:])
+
+    def first(self, count: int | None) -> Images:
+        """With the first so many images to train and as many to test, a tenth for validation."""
+        if count is None:
+            return self
+        train, test = self.train[:count], self.test[:count]
+        validation = self.validation[: max(1, count // 10)]
+        counts = {"train": len(train), "validation": len(validation), "test": len(test)}
+        return replace(
+            self,
+            train=train,
+            validation=validation,
+            test=test,
+            description={**self.description, **counts},
+        )
 
     def split(self, name: str) -> np.ndarray:
         """A split as it is stored.
