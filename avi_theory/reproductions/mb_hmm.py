@@ -127,7 +127,8 @@ def _means(start: str, x: np.ndarray, seed: int) -> np.ndarray:
 NOTES = (
     "The proposition, that no f of bounded inputs is ideal for a chain, is right. What does not "
     "carry it "
-    "is the example: with the right matrix and the example's own data all optimal means are equal (and all factors but the last, an edge).",
+    "is the example: with the right matrix and the example's own data all optimal means are equal "
+    "(so are all factors but the last, an edge).",
     "A spike carries it: beside it x is zero everywhere, and the optimal means fall geometrically.",
 )
 
