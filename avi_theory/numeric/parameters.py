@@ -138,6 +138,8 @@ MOST_WEIGHTS, MOST_CELLS = 6000, 40_000_000
 """Networks with more weights, or larger Jacobians, are not given curvature matrices."""
 MOST_SEEN = 2000
 """So many cases, drawn once, tell a network's curvature; its gradient sees all points."""
+MOST_STEPPED = 240
+"""Rows of a Jacobian beyond which tens of gradients cost less than one matrix from it."""
 
 
 def _seen(function: Any) -> int:
@@ -212,11 +214,21 @@ class Parametrisation:
     @property
     def curved(self) -> bool:
         """Whether `curvature` is affordable."""
-        networks = [
-            b.function for b in self.blocks.values()
-            if isinstance(b, Amortized) and not b.function.smooth
-        ]  # fmt: skip
+        networks = [b.function for b in self._networks]
         return all(f.size <= MOST_WEIGHTS and f.size * _seen(f) <= MOST_CELLS for f in networks)
+
+    @property
+    def stepped(self) -> bool:
+        """Whether `curvature` is exact and cheap enough to be formed at every step."""
+        return all(
+            len(b.function.cases) * b.function.unit.numel() <= MOST_STEPPED for b in self._networks
+        )
+
+    @property
+    def _networks(self) -> list[Amortized]:
+        return [
+            b for b in self.blocks.values() if isinstance(b, Amortized) and not b.function.smooth
+        ]
 
     def curvature(self, p: Tensor, metric: Mapping[str, Tensor] | None = None) -> list[Curved]:
         """JᵀFJ by block: of a network's Jacobian, a diagonal for all other parameters."""

@@ -2,7 +2,9 @@ r"""Training neural inference functions.
 
 Three stages.  The network is first fitted to F-VI's factors by least squares in their Fisher
 metric, which puts it at the same mode; then the ELBO itself is climbed by Gauss-Newton steps, and
-finished with L-BFGS.  Networks too large for curvature matrices go from Adam to L-BFGS.
+finished with L-BFGS.  Where a curvature matrix costs far more than a gradient, it is formed now and
+then, as the metric of L-BFGS, which takes the place of Gauss-Newton steps.  Networks too large for
+curvature matrices go from Adam to L-BFGS.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ from torch import Tensor
 
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.parameters import Parametrisation, fisher
-from avi_theory.numeric.solve import Options, Problem, Run, Status, gauss_newton, quasi_newton
+from avi_theory.numeric.solve import (
+    Options,
+    Problem,
+    Run,
+    Status,
+    gauss_newton,
+    quasi_newton,
+    whitened,
+)
 from avi_theory.numeric.solve.gauss_newton import Block, Curvature, Gram
 from avi_theory.numeric.solve.problem import close
 
@@ -56,6 +66,9 @@ def train(
     if target is not None and not close(problem.value(p), options.bound):
         imitated = _imitate(parameters, p, target, options)
         p = min((p, imitated), key=problem.value)
+    if not parameters.stepped:
+        long = replace(options, iterations=4 * options.iterations)
+        return options.run(lambda: whitened(problem, parameters.curvature, p, long))
     half = replace(options, iterations=options.iterations // 2)
     curvature = _curvature(elbo, parameters)
     first = options.run(lambda: gauss_newton(problem, curvature, p, half))
@@ -87,7 +100,8 @@ def _imitate(
         tolerance=1e-6, iterations=IMITATION_STEPS, memory=options.memory, bound=near
     )  # fmt: skip
     problem = Problem(distance, torch.ones_like)
-    return options.run(lambda: gauss_newton(problem, curvature, p, short)).parameters
+    solve = gauss_newton if parameters.stepped else whitened
+    return options.run(lambda: solve(problem, curvature, p, short)).parameters
 
 
 def _curvature(elbo: Elbo, parameters: Parametrisation) -> Curvature:

@@ -77,17 +77,17 @@ def interrupted(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "function", "curved"),
-    [(TEXT, "affine", True), (TEXT, "mlp:4", True), (TEXT, "mlp:4", False),
-     (MIXTURE, "affine", True)],
+    ("text", "function", "limit"),
+    [(TEXT, "affine", ""), (TEXT, "mlp:4", ""), (MIXTURE, "affine", ""),
+     (TEXT, "mlp:4", "MOST_WEIGHTS"),  # Adam, then L-BFGS
+     (TEXT, "mlp:4", "MOST_STEPPED")],  # L-BFGS in the metric of a curvature
 )  # fmt: skip
 def test_an_interrupted_measurement_goes_on_to_the_same_answer(
-    text, function, curved, tmp_path, interrupted, monkeypatch
+    text, function, limit, tmp_path, interrupted, monkeypatch
 ):
-    if not curved:  # Adam, then L-BFGS
-        monkeypatch.setattr(parameters, "MOST_WEIGHTS", 1)
     model, options = Model(text), {**OPTIONS, "function": function}
-    if not curved:
+    if limit:
+        monkeypatch.setattr(parameters, limit, 1)
         options["iterations"] = 6
     whole = answer(measure(model, DATA, **options))
 

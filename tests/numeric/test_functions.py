@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from avi_theory import InputError, Model
-from avi_theory.numeric import load_measurement, measure
+from avi_theory.numeric import load_measurement, measure, parameters
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.functions import FUNCTIONS, function_named
 from avi_theory.numeric.inputs import Sight
@@ -17,6 +17,7 @@ from avi_theory.numeric.lowering import Where
 from avi_theory.numeric.nets import Dense, Modulated
 from avi_theory.numeric.nets.recurrent import scan
 from avi_theory.numeric.parameters import Amortized
+from avi_theory.numeric.solve.gauss_newton import Gram
 from avi_theory.spec.bound import bind
 
 WHERE = Where(torch.device("cpu"), torch.float64)
@@ -91,8 +92,10 @@ def test_jacobians_are_derivatives(kind):
         p = weights(function)
         wanted = torch.autograd.functional.jacobian(function.table, p)
         assert len(function.cases) == 8
-        found = function.cases.spread(function.jacobian(p)).reshape(wanted.shape)
+        each, some = function.jacobian(p), torch.tensor([5, 2, 6, 7])
+        found = function.cases.spread(each).reshape(wanted.shape)
         torch.testing.assert_close(found, wanted, atol=1e-10, rtol=0)
+        torch.testing.assert_close(function.jacobian(p, some), each[some], atol=1e-12, rtol=0)
         torch.testing.assert_close(
             function.table(p), function.apply(p, twice.rows), atol=1e-12, rtol=0
         )
@@ -111,7 +114,21 @@ def test_a_networks_curvature_counts_every_point_that_sees_a_case():
     lifted += 0.1 * lifted.diagonal().mean() * torch.eye(function.size)
     (gram,) = block.curvature(p, metric)
     inside = wide.T @ torch.ones(12, dtype=torch.float64)
-    torch.testing.assert_close(gram.solve(inside, 0.1), torch.linalg.solve(lifted, inside))
+    wanted = torch.linalg.solve(lifted, inside)
+    torch.testing.assert_close(gram.solve(inside, 0.1), wanted)
+    for own in (gram, Gram(wide)):  # few rows, then many
+        half = torch.stack([own.widen(e, 0.1) for e in torch.eye(own.size).double()])
+        torch.testing.assert_close(half.T @ (half @ inside), own.solve(inside, 0.1))
+
+
+def test_a_metric_from_a_few_points_leads_to_the_same_optimum(monkeypatch):
+    """A curvature that sees 4 of 30 points slows the network down, but does not move its goal."""
+    text = GROUPS.replace("given I[g]\nindex i = 1:I[g]", "").replace("[g,i]", "[g]")
+    data = {"y": np.random.default_rng(0).normal(size=30)}
+    monkeypatch.setattr(parameters, "MOST_SEEN", 4)
+    monkeypatch.setattr(parameters, "MOST_STEPPED", 0)
+    found = measure(Model(text), data, function="mlp:4", inputs=["y[g]"], evidence=False)
+    assert found.avi.status == "converged" and found.gap < 1e-5
 
 
 @pytest.mark.parametrize("kind", WEIGHED)

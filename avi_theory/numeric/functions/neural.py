@@ -9,12 +9,12 @@ factors, u the scale of the factors, so that data need not be rescaled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vjp, vmap
-from torch.nn.functional import one_hot
 
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.functions.cases import Cases
@@ -85,26 +85,34 @@ class Neural:
         return self.cases.spread(self._of(p, self._batch))
 
     def jacobian(self, p: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-        """``[C, dim·width, n]`` at some cases, by batched backpropagation through the network."""
-        with torch.no_grad():
-            inner = p[: self._inner]
-            features = self._features(inner, self._batch)
-        count, width, outputs = len(features), self._width, self._outputs
-        points = torch.arange(count, device=p.device)[rows]
-        cells = (points[:, None] * outputs + torch.arange(outputs, device=p.device)).reshape(-1)
-        unit = self.unit.reshape(-1)
-        head = p[self._inner :].reshape(width, self._outputs)
-        back = vjp(lambda q: self._features(q, self._batch) @ head * unit, inner)[1]
+        """``[C, dim·width, n]`` at some cases, by backpropagation through all units at once.
+
+        Each unit is given weights of its own, equal to the others', so one pass serves a case of
+        every unit.
+        """
+        inner, head = p[: self._inner].detach(), p[self._inner :].detach()
+        points = torch.arange(len(self.cases), device=p.device)[rows]
+        stacked, group, place = self._batch.apart(points)
+        units, most = stacked[0].shape[:2]
+
+        def unit_alone(q: Tensor, *parts: Any) -> Tensor:
+            return self._features(q, Batch(*(*parts, self._batch.places)))
+
+        each = vmap(unit_alone)
+        pulled = vjp(lambda q: each(q, *stacked), inner.expand(units, -1))
+        features, back = pulled[0], pulled[1]
+        width, outputs, unit = self._width, self._outputs, self.unit.reshape(-1)
+        wanted = torch.diag(torch.ones(most).to(p))[:, None, :, None]
+        wanted = wanted * (head.reshape(width, outputs) * unit).T[None, :, None, :]
+        cotangents = wanted.reshape(most * outputs, 1, most, width).expand(-1, units, -1, -1)
         parts = [
-            vmap(lambda row: back(row)[0])(
-                one_hot(some, count * outputs).to(p).reshape(-1, count, outputs)
-            )
-            for some in torch.split(cells, ROWS_AT_ONCE)
+            vmap(lambda row: back(row)[0])(some)
+            for some in torch.split(cotangents, max(1, ROWS_AT_ONCE // max(units, 1)))
         ]
-        trunk = torch.cat(parts).reshape(len(points), outputs, -1)
+        trunk = torch.cat(parts).reshape(most, outputs, units, -1)[place, :, group]
         found = p.new_zeros(len(points), outputs, width, outputs)
         for k in range(outputs):
-            found[:, k, :, k] = unit[k] * features[points]
+            found[:, k, :, k] = unit[k] * features[group, place]
         return torch.cat([trunk, found.reshape(len(points), outputs, -1)], -1)
 
     def start(self, table: Tensor) -> Tensor:

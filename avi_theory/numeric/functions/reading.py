@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from avi_theory.errors import InputError
@@ -37,6 +38,34 @@ class Batch:
     valid: Tensor
     informed: Tensor
     places: np.ndarray
+
+    def apart(self, points: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Some points grouped by the tokens that they see; each alone if there are no tokens.
+
+        Args:
+            points: ``[n]``.
+
+        Returns:
+            The tensors of G batches, in the order of the attributes, stacked; a group with fewer
+            points than another repeats its first.  Then each point's group and its place there.
+        """
+        alone = not self.tokens.shape[1]
+        seen = torch.arange(len(points), device=points.device) if alone else self.unit[points]
+        units, group, sizes = torch.unique(seen, return_inverse=True, return_counts=True)
+        order = torch.argsort(group, stable=True)
+        first = torch.cumsum(sizes, 0) - sizes
+        place = torch.empty_like(group)
+        place[order] = torch.arange(len(group), device=group.device) - first[group[order]]
+        most = int(sizes.max()) if len(sizes) else 0
+        members = points[order[first]][:, None].repeat(1, most)
+        members[group, place] = points
+        tokens = torch.zeros_like(units) if alone else units
+        stacked = (
+            self.fixed[members], torch.zeros_like(members), self.own[members],
+            self.present[members], self.tokens[tokens][:, None], self.valid[tokens][:, None],
+            self.informed[tokens][:, None],
+        )  # fmt: skip
+        return stacked, group, place
 
 
 class Scaler:

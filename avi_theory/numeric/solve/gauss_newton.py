@@ -30,6 +30,9 @@ class Block(Protocol):
     def solve(self, g: Tensor, damping: float) -> Tensor:
         """(B + damping · mean(diag B) · I)⁻¹ g."""
 
+    def widen(self, u: Tensor, damping: float) -> Tensor:
+        """W u with W Wᵀ the matrix of `solve`."""
+
 
 class Diagonal:
     """The curvature of free parameters."""
@@ -42,6 +45,10 @@ class Diagonal:
         """Elementwise."""
         return g / (self._values * (1 + damping))
 
+    def widen(self, u: Tensor, damping: float) -> Tensor:
+        """Elementwise."""
+        return u / (self._values * (1 + damping)).sqrt()
+
 
 class Gram:
     """AᵀA for A ``[rows, n]``: solved by Cholesky, or in A's rows where they are fewer."""
@@ -49,6 +56,7 @@ class Gram:
     def __init__(self, a: Tensor) -> None:
         self.size = a.shape[1]
         self._mean = float((a**2).sum()) / self.size + 1e-300
+        self._factored: tuple[float, Tensor | None] | None = None
         self._narrow = len(a) < self.size
         if self._narrow:
             values, vectors = torch.linalg.eigh(a @ a.T)
@@ -63,11 +71,30 @@ class Gram:
         lift = damping * self._mean
         if self._narrow:
             return self._basis.T @ ((self._basis @ g) / (self._values + lift))
-        eye = torch.eye(self.size, dtype=g.dtype, device=g.device)
-        chol, info = torch.linalg.cholesky_ex(self._matrix + max(lift, 1e-14 * self._mean) * eye)
-        if int(info):
+        chol = self._factor(damping)
+        if chol is None:
             return g / (torch.diagonal(self._matrix) + self._mean)
         return torch.cholesky_solve(g[:, None], chol)[:, 0]
+
+    def widen(self, u: Tensor, damping: float) -> Tensor:
+        """By the symmetric root for few rows, else by the Cholesky factor's transpose."""
+        lift = damping * self._mean
+        if self._narrow:
+            along = (self._values + lift) ** -0.5 - lift**-0.5
+            return u * lift**-0.5 + self._basis.T @ (along * (self._basis @ u))
+        chol = self._factor(damping)
+        if chol is None:
+            return u / (torch.diagonal(self._matrix) + self._mean).sqrt()
+        return torch.linalg.solve_triangular(chol.T, u[:, None], upper=True)[:, 0]
+
+    def _factor(self, damping: float) -> Tensor | None:
+        """The Cholesky factor of the lifted matrix, None where there is none."""
+        if self._factored is None or self._factored[0] != damping:
+            lifted = self._matrix.clone()
+            torch.diagonal(lifted).add_(max(damping, 1e-14) * self._mean)
+            chol, info = torch.linalg.cholesky_ex(lifted)
+            self._factored = damping, None if int(info) else chol
+        return self._factored[1]
 
 
 Curvature = Callable[[Tensor], list[Block]]

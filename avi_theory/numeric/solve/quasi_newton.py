@@ -12,6 +12,8 @@ from avi_theory.numeric.solve.problem import AT_BOUND, Options, Problem, Run, St
 ADAM_STEPS, ADAM_RATE = 300, 3e-3
 CHUNK = 50
 MUCH = 1e3
+FLAT = 3e-8
+"""A round that gains less than this share of the objective has gained nothing."""
 RAN_AWAY = (
     "The steps of {} ran away at iteration {}: the ELBO is no number there. The best parameters "
     "met before are kept. Look for data of very different sizes, or a prior that is too wide."
@@ -63,14 +65,14 @@ def quasi_newton(
         with torch.no_grad():
             p.copy_(best)
         done, inner = adam, {}
-    solver = _solver(p)
+    solver = lbfgs(p, CHUNK)
     solver.state[p] = inner
     while done - adam < options.iterations:
         options.keep(
             p=p.detach(), best=best, value=best_value, trace=trace, done=done, flat=flat,
             inner=solver.state[p],
         )  # fmt: skip
-        value, norm = _chunk(problem, p, solver)
+        value, norm = chunk(problem, p, solver)
         done += CHUNK
         if not math.isfinite(value) or not bool(torch.isfinite(p).all()):
             status, why = Status.diverged, RAN_AWAY.format("L-BFGS", done)
@@ -85,9 +87,9 @@ def quasi_newton(
         if norm <= options.tolerance or close(best_value, options.bound):
             status = Status.converged
             break
-        flat = flat + 1 if gained <= 3e-8 * (1 + abs(best_value)) else 0
+        flat = flat + 1 if gained <= FLAT * (1 + abs(best_value)) else 0
         if flat == 1:
-            solver = _solver(p)
+            solver = lbfgs(p, CHUNK)
         if flat >= 3:
             status = Status.stalled
             break
@@ -100,14 +102,15 @@ def quasi_newton(
     return Run(best, float(last), norm, done, status, None, tuple(trace), why)
 
 
-def _solver(p: Tensor) -> torch.optim.LBFGS:
+def lbfgs(p: Tensor, iterations: int) -> torch.optim.LBFGS:
+    """The solver, so many iterations at a time."""
     return torch.optim.LBFGS(
-        [p], max_iter=CHUNK, history_size=50, line_search_fn="strong_wolfe",
+        [p], max_iter=iterations, history_size=50, line_search_fn="strong_wolfe",
         tolerance_grad=0.0, tolerance_change=0.0,
     )  # fmt: skip
 
 
-def _chunk(problem: Problem, p: Tensor, solver: torch.optim.LBFGS) -> tuple[float, float]:
+def chunk(problem: Problem, p: Tensor, solver: torch.optim.LBFGS) -> tuple[float, float]:
     """Some L-BFGS iterations in place: the value and the gradient norm after them."""
     level = problem.value(p.detach())
 
