@@ -79,6 +79,33 @@ def estimated(
         return Evidence(value, change, "quadrature", columns)
     if not temperatures:
         return Evidence(sampled.iwae, sampled.iwae_error, "IWAE", columns)
+    columns |= annealed(
+        problem, best, temperatures=temperatures, chains=chains, seed=seed, told=told
+    )
+    ais, error = columns["ais"], columns["ais_standard_error"]
+    doubtful, sure = error > UNRELIABLE, sampled.iwae_error <= UNRELIABLE
+    higher = (ais > sampled.iwae) & ~(doubtful & sure) | (~doubtful & ~sure)
+    value = torch.where(higher, ais, sampled.iwae)
+    return Evidence(
+        value, torch.where(higher, error, sampled.iwae_error), "larger of IWAE and AIS", columns
+    )
+
+
+def annealed(
+    problem: Problem,
+    best: Diagonal,
+    *,
+    temperatures: int,
+    chains: int,
+    seed: int,
+    told: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Tensor]:
+    """AIS from the prior with its diagnostics; the arguments are those of `estimated`.
+
+    Returns:
+        ``ais`` in nats, ``ais_standard_error``, ``ais_effective_samples`` and
+        ``ais_acceptance``, ``[B]`` each.
+    """
     parts = []
     for k, at in enumerate(problem.portions(chains)):
         some, begin = problem.take(at), Normal.standard(len(at), problem.d, like=problem.images)
@@ -98,17 +125,9 @@ def estimated(
                 progress=tell,
             )
         )
-    ais = torch.cat([p.log_evidence for p in parts])
-    error = torch.cat([p.standard_error for p in parts])
-    columns |= {
-        "ais": ais,
-        "ais_standard_error": error,
+    return {
+        "ais": torch.cat([p.log_evidence for p in parts]),
+        "ais_standard_error": torch.cat([p.standard_error for p in parts]),
         "ais_effective_samples": torch.cat([p.effective_samples for p in parts]),
         "ais_acceptance": torch.cat([p.acceptance for p in parts]),
     }
-    doubtful, sure = error > UNRELIABLE, sampled.iwae_error <= UNRELIABLE
-    higher = (ais > sampled.iwae) & ~(doubtful & sure) | (~doubtful & ~sure)
-    value = torch.where(higher, ais, sampled.iwae)
-    return Evidence(
-        value, torch.where(higher, error, sampled.iwae_error), "larger of IWAE and AIS", columns
-    )

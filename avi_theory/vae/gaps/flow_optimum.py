@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from avi_theory.vae.gaps.drawn import TOGETHER as DRAWN
+from avi_theory.vae.gaps.drawn import drawn_elbo
 from avi_theory.vae.gaps.flow import Flow
 from avi_theory.vae.gaps.noise import balanced
 from avi_theory.vae.gaps.problem import Problem
@@ -31,8 +33,6 @@ RISE = 5e-3
 """Nats that a window must bring."""
 BETAS = (0.9, 0.99)
 LEAST = 1e-8
-DRAWN = 1000
-"""Fresh samples at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,14 @@ def flow_optimum(
         kept[ids] = now
     settled = torch.ones(len(problem), dtype=torch.bool, device=ids.device)
     settled[ids] = False
-    value, error = _evaluated(problem, whole, generator, least, most, enough)
+    found = [
+        drawn_elbo(
+            problem.take(part), Flow.of(tuple(p[part] for p in whole)), generator,
+            least=least, most=most, enough=enough,
+        )
+        for part in problem.portions(DRAWN)
+    ]  # fmt: skip
+    value, error = (torch.cat(column) for column in zip(*found, strict=True))
     return BestFlow(Flow.of(whole), value, error, settled)
 
 
@@ -149,30 +156,3 @@ def _moved(
         unit = (0.5 * here[1]).exp() if k == 0 else 1.0
         p += rate.to(p).view(-1, *[1] * (p.ndim - 1)) * unit * way
     return tuple(moved)
-
-
-@torch.no_grad()
-def _evaluated(
-    problem: Problem,
-    parts: tuple[Tensor, ...],
-    generator: torch.Generator,
-    least: int,
-    most: int,
-    enough: float,
-) -> tuple[Tensor, Tensor]:
-    """Means ``[B]`` of fresh samples and their standard errors."""
-    values, errors = [], []
-    for part in problem.portions(DRAWN):
-        some, q = problem.take(part), Flow.of(tuple(p[part] for p in parts))
-        count, drawn = 0, []
-        while count < most:
-            z, log_q = q.sample(DRAWN, generator)
-            drawn.append((some.log_joint(z) - log_q).double())
-            count += DRAWN
-            each = torch.cat(drawn)
-            error = each.std(0) / count**0.5
-            if count >= least and not bool((error > enough).any()):
-                break
-        values.append(each.mean(0))
-        errors.append(error)
-    return torch.cat(values), torch.cat(errors)

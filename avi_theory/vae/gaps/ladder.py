@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avi_theory.vae.elbo import elbo, plug_in
+from avi_theory.vae.elbo import plug_in
 from avi_theory.vae.gaps.affine import Affine
 from avi_theory.vae.gaps.ascent import CONVERGED, STATUSES
+from avi_theory.vae.gaps.drawn import drawn_elbo
 from avi_theory.vae.gaps.evidence import CHAINS, TEMPERATURES, Evidence, estimated, exactly
 from avi_theory.vae.gaps.flags import flagged
 from avi_theory.vae.gaps.flow_optimum import flow_optimum
@@ -153,17 +154,15 @@ def _moments(problem: Problem, q: Posterior, seed: int) -> Diagonal:
     return Diagonal(z.mean(0), z.var(0).clamp(min=LEAST_VARIANCE).log())
 
 
-@torch.no_grad()
 def _drawn(problem: Problem, q: Posterior, other: Tensor, settings: Settings) -> dict[str, Tensor]:
-    found = elbo(
-        problem.decode, problem.likelihood, q, problem.images, draws=settings.draws,
-        generator=_generator(problem, settings.seed + 3), rows=problem.rows,
+    value, error = drawn_elbo(
+        problem, q, _generator(problem, settings.seed + 3), least=settings.draws,
+        most=settings.most_draws, enough=settings.enough,
     )  # fmt: skip
-    gap = torch.hypot(found.standard_error.double(), other)
     return {
-        "elbo": found.value,
-        "elbo_standard_error": found.standard_error,
-        "amortization_gap_standard_error": gap,
+        "elbo": value,
+        "elbo_standard_error": error,
+        "amortization_gap_standard_error": torch.hypot(error, other),
     }
 
 

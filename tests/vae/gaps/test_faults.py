@@ -79,6 +79,21 @@ def test_an_image_whose_numbers_are_nan_is_counted_and_left_out():
     assert np.isfinite(found.per_image["elbo_optimum"]).all()
 
 
+def test_an_encoder_that_sees_the_wrong_images_costs_amortization_only():
+    bright = LIGHT * 8 - 4
+    own = vae_gaps(encoder, LINEAR, bright, likelihood="gaussian", scale=0.7)
+    other = vae_gaps(
+        lambda x: encoder(x.roll(1, 0)), LINEAR, bright, likelihood="gaussian", scale=0.7
+    )
+    for name in ("elbo_optimum", "log_evidence", "approximation_gap"):
+        np.testing.assert_allclose(own.per_image[name], other.per_image[name])
+    assert (own.per_image["elbo"] != other.per_image["elbo"]).all()
+    order = [3, 1, 4, 0, 2]
+    moved = vae_gaps(encoder, LINEAR, bright[order], likelihood="gaussian", scale=0.7)
+    for name in ("elbo", "amortization_gap"):
+        np.testing.assert_allclose(moved.per_image[name], own.per_image[name][order], rtol=1e-5)
+
+
 def test_each_flag_is_raised_beyond_noise_only():
     columns = {
         "elbo": np.array([-10.0, -10, -10, -10, np.nan]),

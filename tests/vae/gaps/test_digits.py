@@ -1,0 +1,36 @@
+"""The whole of vae_gaps and the sandwich on scikit-learn's digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from avi_theory.vae import Bernoulli, dense, dense_decoder, elbo, posterior_of, vae_gaps
+
+
+@pytest.mark.long
+def test_gaps_of_digits_are_unflagged_and_the_sandwich_closes():
+    pixels = torch.as_tensor(load_digits().data > 8).float()
+    training, rest = pixels[:-200], pixels[-200:]
+    encoder = dense((64,), 10, hidden=(64,), seed=0)
+    decoder = dense_decoder(10, (64,), hidden=(64,), seed=1)
+    generator = torch.Generator().manual_seed(0)
+    adam = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], 2e-3)
+    for _ in range(40):
+        for x in training[torch.randperm(len(training), generator=generator)].split(100):
+            q = posterior_of(encoder, x)
+            loss = -elbo(decoder, Bernoulli(), q, x, draws=1, generator=generator).value.mean()
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+    found = vae_gaps(encoder, decoder, rest[:60], training_images=training[:60], sandwich=60)
+    columns = found.per_image
+    assert not columns["flag"].any() and not found.unconverged
+    assert (columns["elbo_standard_error"] <= 0.02).all()
+    assert np.median(columns["amortization_gap"]) > 0.05
+    assert np.mean(columns["plug_in"] - columns["elbo"]) > 0.5
+    value, error = found.generalization
+    assert value > -3 * error
+    assert abs(found.sandwich.width) < 0.1, found.sandwich
