@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from avi_theory.report.blocks import Block, Column, Table, Text, prose
-from avi_theory.report.numbers import nats
+from avi_theory.report.numbers import UNKNOWN
 
 if TYPE_CHECKING:
     from avi_theory.results.training import Training
@@ -27,9 +27,9 @@ def blocks(result: Training) -> list[Block]:
         (
             split,
             f"{s['images']:,}",
-            nats(s["elbo"], s["standard_error"]),
-            "–" if s["plug_in"] is None else nats(s["plug_in"]),
-            "–" if s["active"] is None else f"{s['active']} of {result.latents}",
+            f"{s['elbo']:.3f} ± {s['standard_error']:.2g}",
+            UNKNOWN if s["plug_in"] is None else f"{s['plug_in']:.3f}",
+            UNKNOWN if s["active"] is None else f"{s['active']} of {result.latents}",
         )
         for split, s in result.scores.items()
     )

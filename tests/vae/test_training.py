@@ -141,6 +141,14 @@ def test_a_mapped_file_gives_the_same(images, tmp_path, monkeypatch):
     assert same(weights(resident), weights(train(settings(), mapped)))
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler's own
+def test_compiled_networks_train_alike(images):
+    found, compiled = (train(settings(compile=c), images).history for c in (False, True))
+    for a, b in zip(found, compiled, strict=True):
+        assert math.isclose(a["train"], b["train"], rel_tol=1e-4)
+
+
 def test_early_stopping_keeps_the_best(images):
     found = train(settings(epochs=400, rate=0.05, patience=6), images)
     assert found.status == "stopped early"

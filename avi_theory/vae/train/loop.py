@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from avi_theory.errors import InputError
 from avi_theory.numeric.asked import device_named
@@ -109,9 +109,9 @@ class _Run:
         small = images.train.nbytes <= RESIDENT
         self.resident = torch.from_numpy(np.array(images.train)).to(device) if small else None
         if s.compile:
-            model.decoder.compile()
-            for part in model.encoder.children():
-                part.compile()
+            for part in model.modules():
+                if isinstance(part, nn.Sequential):
+                    part.compile()
 
     def all(self, keeper: Checkpoint | None) -> dict[str, Any]:
         """Every epoch that is left."""

@@ -100,7 +100,7 @@ class TrainingSettings:
         every: epochs between two looks at the validation images.
         seed: of weights, orders and codes.
         precision: float32, float64, or bfloat16 for the networks alone.
-        compile: whether torch compiles encoder and decoder.
+        compile: whether torch compiles the layers of encoder and decoder.
     """
 
     objective: str = "elbo"
