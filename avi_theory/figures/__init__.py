@@ -17,6 +17,7 @@ from avi_theory.figures.image_gaps import DIFFICULTY, IMAGE_GAPS, IMAGE_LADDER, 
 from avi_theory.figures.ladder import LADDER
 from avi_theory.figures.reproduction import REPRODUCTION
 from avi_theory.figures.traces import TRACES
+from avi_theory.figures.training import TRAINING
 from avi_theory.figures.trial import TRIAL
 from avi_theory.figures.window import WINDOW
 from avi_theory.figures.witness import WITNESS
@@ -51,6 +52,7 @@ FIGURES: tuple[Drawing, ...] = (
     WORST_IMAGES,
     DIFFICULTY,
     TRIAL,
+    TRAINING,
 )
 
 
