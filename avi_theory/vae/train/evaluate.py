@@ -13,7 +13,9 @@ from avi_theory.vae.elbo import elbo, plug_in
 from avi_theory.vae.model import VAE
 from avi_theory.vae.posteriors import Diagonal
 
-DRAWS, MOST, BATCH = 100, 10_000, 500
+DRAWS, FEWEST, CODES = 100, 10, 200_000
+"""Per image at most and at least, and for a split together."""
+MOST, BATCH = 10_000, 500
 ACTIVE = 0.01
 """A coordinate is active if its posterior mean varies more over images (Burda et al. 2016)."""
 
@@ -46,7 +48,7 @@ class Score:
 
 
 @torch.no_grad()
-def score(model: VAE, images: Images, split: str, *, seed: int, draws: int = DRAWS) -> Score:
+def score(model: VAE, images: Images, split: str, *, seed: int) -> Score:
     """A model's bounds on a split.
 
     Args:
@@ -54,11 +56,11 @@ def score(model: VAE, images: Images, split: str, *, seed: int, draws: int = DRA
         images: with the split.
         split: train, validation or test; its first 10,000 images.
         seed: of the draws.
-        draws: codes per image.
     """
     parameter = next(model.parameters())
     generator = torch.Generator(parameter.device).manual_seed(seed)
     count = min(len(images.split(split)), MOST)
+    draws = max(FEWEST, min(DRAWS, CODES // count))
     values: list[Tensor] = []
     errors: list[Tensor] = []
     flattered: list[Tensor] = []

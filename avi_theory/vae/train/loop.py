@@ -78,6 +78,7 @@ def train(
             found = keeper.result(lambda: run.all(keeper))
         run.restore(found["parameters"])
         model.eval()
+        run.tell("drawing codes for the bounds of each split")
         scores: dict[str, Score] = {
             split: score(model, images, split, seed=settings.training.seed)
             for split in ("train", "validation", "test")
