@@ -44,6 +44,8 @@ def test_digits_without_any_download():
     x = found.tensor("test")
     assert x.dtype == torch.float32 and set(x.unique().tolist()) == {0.0, 1.0}
     assert found.description["binarization"] == "threshold, 1 from 0.5 on"
+    levels = load_images(binarize="levels:17").tensor("test")  # as they are stored, 0 to 16
+    assert torch.equal((levels >= 8).float(), x) and len(levels.unique()) == 17
     grey = load_images(binarize="none").tensor("test")
     assert torch.equal((grey >= 0.5).float(), x)
 
@@ -193,6 +195,7 @@ def test_a_users_arrays(tmp_path, pixels):
         ({"name": "mnits"}, InputError, "mnist"),
         ({"binarize": "treshold"}, InputError, "threshold:0.5"),
         ({"binarize": "threshold:2"}, InputError, "between 0 and 1"),
+        ({"binarize": "levels:1"}, InputError, "2 to 256"),
         ({"validation": 0.0}, InputError, "between 0 and 1"),
         ({"name": "mnist", "folder": "/nowhere"}, DataError, "--download"),
         ({"name": "freyfaces", "folder": "/nowhere"}, DataError, "AVI_DATA"),

@@ -199,6 +199,13 @@ def test_a_learned_scale_moves(images):
     assert isinstance(likelihood, Gaussian) and float(likelihood.scale.detach()) < 0.95
 
 
+def test_levels_are_learned(images):
+    s = changed(settings(epochs=10), "model", likelihood="categorical", levels=3)
+    found = train(s, dataclasses.replace(images, train=2 * images.train))
+    assert found.history[-1]["train"] > -16 * math.log(3)  # better than level by level at random
+    assert found.model.encoder.scale == 0.5
+
+
 def test_images_out_of_range_are_refused(images):
     with pytest.raises(DataError, match="from 0 to 7"):
         train(settings(), dataclasses.replace(images, unit=7.0))

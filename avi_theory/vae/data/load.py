@@ -44,7 +44,8 @@ def load_images(
         name: digits, mnist, fashion-mnist, cifar10, freyfaces or omniglot; or the path of an NPZ
             or NPY file or of a folder of pictures.
         folder: where the files lie, by default ``$AVI_DATA`` or pooch's cache.
-        binarize: ``none``, ``threshold:0.5`` or ``stochastic``.
+        binarize: ``none``, ``threshold:0.5``, ``stochastic``, or ``levels:K`` for a categorical
+            likelihood.
         seed: of a stochastic binarization, and of the split where there is no official one.
         validation: the fraction of the training images held back, the last ones.
         download: whether to fetch official files that are not there.
