@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from avi_theory.results import views
 from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 if TYPE_CHECKING:
     from avi_theory.results.measurement import Measurement
@@ -67,7 +67,7 @@ class Amortization(Result):
 
 
 @dataclass(frozen=True)
-class Comparison(Result):
+class Comparison(Shown):
     """What `compare` answers; `to_dict` is the contract's JSON.
 
     Attributes:
@@ -94,13 +94,3 @@ class Comparison(Result):
     def exit_code(self) -> int:
         """The command line's exit code: 3 if the numbers contradict the theory, else 0."""
         return CONTRADICTION if self.amortization.outcome == "contradicts" else 0
-
-    def plot(self, name: str | None = None) -> Any:
-        """A matplotlib figure; by default the ladder, the gap and the two ELBO traces."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from avi_theory.results import views
-from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 
 @dataclass(frozen=True)
-class Files(Result):
+class Files(Shown):
     """Paths of files that now exist."""
 
     files: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return views.as_text(self)

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from avi_theory.errors import InputError
-from avi_theory.results import views
 from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 FLAGS = {"optimum_below_encoder": 1, "evidence_below_optimum": 2, "not_a_number": 4}
 """Bits of ``per_image["flag"]``: L[q] > L[q*] beyond noise, the optimiser failed; log p̂ < L[q*]
@@ -74,7 +74,7 @@ class Level(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class Gaps(Result):
+class Gaps(Shown):
     """What `vae_gaps` measured.
 
     Attributes:
@@ -171,16 +171,6 @@ class Gaps(Result):
         pair = self.generalization
         found["generalization"] = pair and {"value": pair[0], "standard_error": pair[1]}
         return found
-
-    def plot(self, name: str | None = None) -> Any:
-        """A matplotlib figure: the ladder, the gaps, the worst images, or difficulty."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)
 
 
 def level(column: np.ndarray) -> Level:

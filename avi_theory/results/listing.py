@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from avi_theory.results import views
 from avi_theory.results.base import Result
 from avi_theory.results.comparison import Kind
+from avi_theory.results.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -20,16 +19,10 @@ class Entry(Result):
 
 
 @dataclass(frozen=True)
-class Listing(Result):
+class Listing(Shown):
     """The gallery."""
 
     models: tuple[Entry, ...]
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Choice(Result):
 
 
 @dataclass(frozen=True)
-class Choices(Result):
+class Choices(Shown):
     """What `smallest_inputs` answers.
 
     Attributes:
@@ -65,13 +58,3 @@ class Choices(Result):
     smallest: Choice | None
     model: str = field(default="model", repr=False)
     tolerance: float = field(default=0.0, repr=False)
-
-    def plot(self, name: str | None = None) -> Any:
-        """The gap against the width of the inputs, as a matplotlib figure."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)

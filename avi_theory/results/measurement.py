@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from avi_theory.errors import InputError
-from avi_theory.results import views
 from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 FORMAT = "avi-theory measurement 1"
 
@@ -136,7 +136,7 @@ class Saved:
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement(Result):
+class Measurement(Shown):
     """Both variational solutions of one model on one data set.
 
     Attributes:
@@ -258,13 +258,3 @@ class Measurement(Result):
             Path(name).unlink(missing_ok=True)
             raise InputError(f"The measurement cannot be saved at {path}: {e.strerror}.") from e
         return path
-
-    def plot(self, name: str | None = None) -> Any:
-        """A matplotlib figure of the two runs."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)

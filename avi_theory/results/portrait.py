@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avi_theory.results import views
 from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Node(Result):
 
 
 @dataclass(frozen=True)
-class Portrait(Result):
+class Portrait(Shown):
     """What `avi show` answers.
 
     Attributes:
@@ -60,13 +60,3 @@ class Portrait(Result):
         """Every node that has parents, with their names."""
         children = dict.fromkeys(child for _, child in self.edges)
         return {c: tuple(p for p, child in self.edges if child == c) for c in children}
-
-    def plot(self, name: str | None = None) -> Any:
-        """The graph as a matplotlib figure."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)

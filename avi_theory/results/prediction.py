@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from avi_theory.results import views
-from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 Kind = Literal["exact", "upper", "lower", "none"]
 Regime = Literal["dataset", "population", "reuse"]
 
 
 @dataclass(frozen=True)
-class Prediction(Result):
+class Prediction(Shown):
     """A predicted gap; `to_dict` is the contract's JSON.
 
     Attributes:
@@ -49,16 +48,6 @@ class Prediction(Result):
     reference: str
     standard_error: float | None = None
     latex: str = field(default="", repr=False)
-
-    def plot(self, name: str | None = None) -> Any:
-        """A matplotlib figure of the prediction."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.latex}$" if self.latex else ""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from avi_theory.results import views
 from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 Finding = Literal["same", "different", "not comparable", "new"]
 
@@ -69,7 +69,7 @@ class Panel(Result):
 
 
 @dataclass(frozen=True)
-class Reproduction(Result):
+class Reproduction(Shown):
     """One experiment of one paper, run again.
 
     Attributes:
@@ -92,13 +92,3 @@ class Reproduction(Result):
     panels: tuple[Panel, ...]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]
-
-    def plot(self, name: str | None = None) -> Any:
-        """The panels as a matplotlib figure."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avi_theory.results import views
-from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 
 @dataclass(frozen=True)
-class Training(Result):
+class Training(Shown):
     """A trained VAE.
 
     Attributes:
@@ -41,6 +40,3 @@ class Training(Result):
     data: Mapping[str, Any]
     settings: Mapping[str, Any]
     provenance: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return views.as_text(self)

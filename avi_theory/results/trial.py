@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from avi_theory.results import views
 from avi_theory.results.base import Result
+from avi_theory.results.shown import Shown
 
 QUANTITIES = {
     "elbo": "sampled test ELBO (nats per image)",
@@ -60,7 +60,7 @@ class Contrast(Result):
 
 
 @dataclass(frozen=True)
-class Trial(Result):
+class Trial(Shown):
     """A comparison of encoders.
 
     Attributes:
@@ -77,13 +77,3 @@ class Trial(Result):
     data: Mapping[str, Any]
     settings: Mapping[str, Any]
     provenance: Mapping[str, Any]
-
-    def plot(self, name: str | None = None) -> Any:
-        """A matplotlib figure of the paired differences."""
-        return views.as_figure(self, name)
-
-    def __str__(self) -> str:
-        return views.as_text(self)
-
-    def _repr_html_(self) -> str:
-        return views.as_html(self)
