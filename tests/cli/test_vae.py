@@ -65,6 +65,18 @@ def test_train_then_gaps(avi, toy, tmp_path):
     assert b < 0.5 * a
 
 
+def test_encoders_are_compared(avi, toy, tmp_path):
+    arguments = ("--seeds", 2, "--gaps", 0, "--out", tmp_path / "o", "--json")
+    told = avi("vae", "compare", toy, *arguments).json
+    assert {c["quantity"] for c in told["contrasts"]} == {"elbo"}
+    assert len(told["arms"]) == 6 and all(len(a["values"]["elbo"]) == 2 for a in told["arms"])
+    assert {"x.encoders.json", "x.encoders.md"} <= {p.name for p in (tmp_path / "o").iterdir()}
+    known = avi(
+        "vae", "compare", toy, "--synthetic", "linear", "--gaps", 5, *arguments[:2], "--json"
+    )
+    assert {c["quantity"] for c in known.json["contrasts"]} == {"elbo", "gap", "divergence"}
+
+
 def test_entries_change_the_configuration(avi, toy):
     changes = ("--set", "training.epochs=1", "--set", "encoder.adapt=film", "--seed", 5)
     told = avi("vae", "train", toy, *changes, "--json").json
@@ -90,6 +102,8 @@ def test_an_encoder_for_a_frozen_decoder(avi, toy, tmp_path):
         (("train", "fashion_mnist", "--data-folder", "/nowhere"), "--download"),
         (("train", "digits", "--device", "tpu"), "tpu"),
         (("gaps", "absent"), "avi vae train --save"),
+        (("compare", "digits", "--adapt", "flim"), "film"),
+        (("compare", "digits", "--synthetic", "curvy"), "curved"),
     ],
 )
 def test_bad_input(refused, arguments, words):

@@ -54,10 +54,9 @@ def compare(
     if adapt not in MODULATIONS:
         raise InputError(f"--adapt {adapt} is not known. Known: {', '.join(MODULATIONS)}.")
     settings, truth = load_settings(path, **told), None
-    name = path.stem
     if synthetic is not None:
         truth = truth_of(synthetic, settings)
-        settings, data, name = truth.settings, truth.images, f"synthetic_{synthetic}"
+        settings, data = truth.settings, truth.images
     else:
         data = load_images(
             settings.data.name,
@@ -67,6 +66,7 @@ def compare(
             validation=settings.data.validation,
             download=download or settings.data.download,
         ).first(images)
+    name = data.name
     with resumable(checkpoint), speaking(f"comparing encoders on {name}") as say:
         found = compare_encoders(
             name,
