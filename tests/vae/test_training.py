@@ -14,6 +14,7 @@ from avi_theory.vae import Gaussian, elbo, posterior_of
 from avi_theory.vae.data import Images
 from avi_theory.vae.train import build, load_settings, load_vae, loop, objective, settings_of, train
 from avi_theory.vae.train.schedules import SCHEDULES, cld
+from avi_theory.vae.train.settings import POSTERIORS
 
 
 def settings(**training):
@@ -164,8 +165,9 @@ def test_divergence_is_a_status(images):
     assert found.status == "diverged"
 
 
-def test_saved_models_come_back(images, tmp_path):
-    s = changed(settings(epochs=1), "encoder", adapt="film", posterior="flow")
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_saved_models_come_back(images, tmp_path, posterior):
+    s = changed(settings(epochs=1), "encoder", adapt="film", posterior=posterior)
     found = train(s, images)
     found.save(tmp_path / "m.safetensors")
     loaded = load_vae(tmp_path / "m.safetensors")

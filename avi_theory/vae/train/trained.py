@@ -90,7 +90,9 @@ class Trained:
             "settings": json.dumps(self.settings.to_dict()),
             "data": json.dumps(dict(self.data)),
         }
-        tensors = {k: v.detach().cpu().contiguous() for k, v in self.model.state_dict().items()}
+        # Copies: safetensors refuses tensors that share memory.
+        tensors = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+        tensors = {k: v.contiguous() for k, v in tensors.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
