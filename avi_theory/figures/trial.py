@@ -37,6 +37,7 @@ def _panel(axes: Axes, found: Trial, quantity: str) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"difference: {QUANTITIES[quantity]}")
     axes.set_title(f"{found.name}: {quantity}")
+    axes.locator_params(axis="x", nbins=5)
 
 
 TRIAL = Drawing(

@@ -11,20 +11,23 @@ ROUNDING = 1e-6
 OPTIMISER, ESTIMATOR, NOT_A_NUMBER = FLAGS
 
 
-def flagged(columns: dict[str, np.ndarray]) -> np.ndarray:
+def flagged(columns: dict[str, np.ndarray], *, diagonal: bool = True) -> np.ndarray:
     """Bits of `FLAGS` per image, 0 where nothing is wrong.
 
     Differences count when they exceed three standard errors and rounding.  The flows contain the
-    diagonal Gaussians, so theirs is the larger optimum or the optimiser failed.
+    diagonal Gaussians, so theirs is the larger optimum or the optimiser failed.  An encoder whose
+    q is no diagonal Gaussian may lie above the best of those; log p(x) bounds it all the same.
 
     Args:
         columns: the numbers and standard errors of `Gaps.per_image`.
+        diagonal: whether the encoder's q is a diagonal Gaussian.
     """
     elbo, best, evidence = (columns[k] for k in ("elbo", "elbo_optimum", "log_evidence"))
     rounding = ROUNDING * (1 + np.abs(elbo))
     flag = np.zeros(len(elbo), dtype=np.int64)
-    failed = elbo - best > SIGMAS * columns["amortization_gap_standard_error"] + rounding
-    bounds = ["elbo_optimum"]
+    above = elbo - best > SIGMAS * columns["amortization_gap_standard_error"] + rounding
+    failed = above & diagonal
+    bounds = ["elbo_optimum"] if diagonal else ["elbo_optimum", "elbo"]
     if "elbo_flow" in columns:
         noise = columns["flow_gain_standard_error"]
         failed |= best - columns["elbo_flow"] > SIGMAS * noise + rounding

@@ -65,7 +65,7 @@ def climb(
         told: progress.
     """
     if affine is not None and isinstance(q, Diagonal):
-        return _finished(*_exact(affine, q))
+        return _finished(*_exact(affine, q), diagonal=True)
     begin = q if isinstance(q, Diagonal) else _moments(problem, q, settings.seed)
     found = optimum(problem, begin, seed=settings.seed, evaluations=settings.evaluations, told=told)
     sampled = evaluate(
@@ -116,7 +116,7 @@ def climb(
             columns["plug_in"] = _array(
                 plug_in(problem.decode, problem.likelihood, q, problem.images)
             )
-    return _finished(columns, evidence, methods)
+    return _finished(columns, evidence, methods, diagonal=isinstance(q, Diagonal))
 
 
 def _exact(affine: Affine, q: Diagonal) -> tuple[Columns, Evidence, dict[str, str]]:
@@ -132,7 +132,7 @@ def _exact(affine: Affine, q: Diagonal) -> tuple[Columns, Evidence, dict[str, st
 
 
 def _finished(
-    columns: Columns, evidence: Evidence, methods: dict[str, str]
+    columns: Columns, evidence: Evidence, methods: dict[str, str], *, diagonal: bool
 ) -> tuple[Columns, dict[str, str]]:
     """The differences between the rungs, and the flags."""
     columns |= _arrays(evidence.columns)
@@ -143,7 +143,7 @@ def _finished(
     columns["approximation_gap_standard_error"] = np.hypot(
         columns["log_evidence_standard_error"], columns["elbo_optimum_standard_error"]
     )
-    columns["flag"] = flagged(columns)
+    columns["flag"] = flagged(columns, diagonal=diagonal)
     return columns, {**methods, "log_evidence": evidence.method}
 
 

@@ -104,6 +104,9 @@ def test_each_flag_is_raised_beyond_noise_only():
         "elbo_optimum_standard_error": np.full(5, 0.01),
     }
     assert flagged(columns).tolist() == [0, 1, 0, 2, 4]
+    other = flagged(columns, diagonal=False).tolist()
+    assert other[1] != 1, "a flow encoder may lie above the best Gaussian"
+    assert (other[3], other[4]) == (2, 4)
 
 
 def test_a_failing_optimiser_is_flagged_not_averaged_away(monkeypatch):
