@@ -102,6 +102,7 @@ def test_each_flag_is_raised_beyond_noise_only():
         "amortization_gap_standard_error": np.full(5, 0.01),
         "log_evidence_standard_error": np.full(5, 0.01),
         "elbo_optimum_standard_error": np.full(5, 0.01),
+        "elbo_standard_error": np.full(5, 0.01),
     }
     assert flagged(columns).tolist() == [0, 1, 0, 2, 4]
     other = flagged(columns, diagonal=False).tolist()
