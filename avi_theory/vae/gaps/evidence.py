@@ -72,7 +72,7 @@ def estimated(
     columns = {
         "iwae": sampled.iwae,
         "iwae_standard_error": sampled.iwae_error,
-        "iwae_effective_samples": sampled.effective_samples,
+        "iwae_effective_blocks": sampled.effective_blocks,
     }
     if problem.d <= WIDEST:
         value, change = by_quadrature(problem, best)

@@ -85,7 +85,7 @@ def climb(
         "from_zero": found.from_zero,
     }
     methods = {
-        "elbo": "analytic KL, fresh antithetic samples with a control variate",
+        "elbo": "analytic KL, fresh orthogonal samples with a control variate",
         "elbo_optimum": "quasi-Newton on balanced noise from two starts, then fresh samples",
     }
     if not isinstance(q, Diagonal):
