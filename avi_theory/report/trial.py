@@ -22,8 +22,7 @@ def blocks(found: Trial) -> list[Block]:
     names = list(found.arms[0].values)
     head = prose(
         f"{plural(len(found.arms), 'encoder')}, {plural(seeds, 'seed')} each, on "
-        f"{found.data['name']} ({found.data['train']} training images, binarized: "
-        f"{found.data['binarization']})",
+        f"{found.data['name']}",
         title=found.name,
     )
     columns = (
@@ -38,7 +37,20 @@ def blocks(found: Trial) -> list[Block]:
     shown.append(prose(*(f"{name}: {QUANTITIES[name]}" for name in names)))
     if found.contrasts:
         shown.append(_tests(found.contrasts))
-    return shown
+    return [*shown, _setup(found)]
+
+
+def _setup(found: Trial) -> Table:
+    """What a reader needs to run it again."""
+    training = found.settings.get("training", {})
+    asked = {k: training[k] for k in ("epochs", "batch", "rate", "schedule") if k in training}
+    rows = {
+        "images": f"{found.data['train']} to train, {found.data.get('test', UNKNOWN)} to test",
+        "binarized": str(found.data["binarization"]),
+        "training": ", ".join(f"{k} {v}" for k, v in asked.items()) or UNKNOWN,
+        **{k: str(v) for k, v in found.provenance.items() if k != "seeds"},
+    }
+    return Table((Column(""), Column("")), tuple(rows.items()), title="How it was run")
 
 
 def _spread(arm: Arm, name: str) -> str:
