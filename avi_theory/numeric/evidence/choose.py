@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from avi_theory.numeric.elbo import Elbo
+from avi_theory.numeric.evidence.annealed import by_annealing
 from avi_theory.numeric.evidence.answer import Evidence
 from avi_theory.numeric.evidence.chain import by_message_passing, discrete_marginals
 from avi_theory.numeric.evidence.discrete import by_elimination
@@ -17,15 +18,22 @@ from avi_theory.numeric.evidence.sampled import by_importance_sampling
 from avi_theory.numeric.fit import Fit
 from avi_theory.numeric.solve import Status
 
+
+def by_sampling(elbo: Elbo, fvi: Fit, seed: int) -> Evidence:
+    """By importance sampling, or by annealing where too few of its draws carry the weight."""
+    found = by_importance_sampling(elbo, fvi, seed)
+    return found if found.value is not None else by_annealing(elbo, fvi, seed) or found
+
+
 METHODS = (
     by_determinant,
     by_message_passing,
     by_elimination,
     by_local_integrals,
-    by_importance_sampling,
+    by_sampling,
 )
 """Each returns None where it does not apply, else an `Evidence` with or without a value."""
-ON_A_SIMPLEX = (by_importance_sampling,)
+ON_A_SIMPLEX = (by_sampling,)
 """Those that know latents on a simplex."""
 WITHOUT_FVI = (by_message_passing, by_elimination)
 """Those that do not start from the factorized solution."""

@@ -23,7 +23,7 @@ LEAST = 1e-300
 """Of a Gamma draw, so that its logarithm exists."""
 
 
-def by_importance_sampling(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
+def by_importance_sampling(elbo: Elbo, fvi: Fit, seed: int) -> Evidence:
     """Always applies; without a value where too few draws carry the weight."""
     generator = torch.Generator().manual_seed(seed + 1)
     widest = max((f.count for f in elbo.factors), default=1)
