@@ -23,7 +23,7 @@ def blocks(found: Trial) -> list[Block]:
     head = prose(
         f"{plural(len(found.arms), 'encoder')}, {plural(seeds, 'seed')} each, on "
         f"{found.data['name']}",
-        title=found.name,
+        title=f"{found.name}: encoders compared",
     )
     columns = (
         Column("encoder"), Column("parameters", True), Column("FLOPs", True),

@@ -100,7 +100,7 @@ def compare_encoders(
             "seeds": list(seeds),
             "device": device,
             "gap images": gaps,
-            "seconds": time.perf_counter() - begin,
+            "seconds of this call": round(time.perf_counter() - begin, 1),
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         },
     )  # fmt: skip
