@@ -43,11 +43,12 @@ types: venv
 contracts: venv
 	$(BIN)/lint-imports
 
+# One thread for each worker: workers that share the cores as well slow each other down.
 test: lint types contracts
-	$(BIN)/pytest -n $(WORKERS) -m "not long"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) -m "not long"
 
 check-long: venv
-	$(BIN)/pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS)
 
 bench: venv
 	for script in benchmarks/*.py; do test ! -e $$script || $(BIN)/python $$script || exit 1; done
