@@ -6,7 +6,8 @@ r"""Semi-amortized inference: a few steps on each image's own (µ, v) from where
 
 with the Fisher information F = (e^{−v}, ½) of q, so that a step does not depend on q's scale, and
 each image's ρ halved until its ELBO rises; where no step raises it the image stays.  The noise is
-drawn once, in opposite pairs, and is the same for all images: on it every step is a rise.  (Kim,
+drawn once, balanced (`avi_theory.vae.noise`), and is the same for all images: on it every step is a
+rise, and the mean of any quadratic is exact, so that few draws lead to the true optimum.  (Kim,
 Wiseman, Miller, Sontag & Rush, ICML 2018, with plain gradient steps.)
 """
 
@@ -21,6 +22,7 @@ from torch import Tensor
 from avi_theory.errors import InputError
 from avi_theory.vae.elbo import Decoder
 from avi_theory.vae.likelihoods import Likelihood
+from avi_theory.vae.noise import balanced
 from avi_theory.vae.posteriors import Diagonal, posterior_of
 
 HALVINGS = 12
@@ -61,7 +63,7 @@ def refine(
         start: what the encoder says.
         images: ``[B, …]``.
         steps: how many.
-        draws: noise vectors per step, an even number.
+        draws: noise vectors per step, an even number; at least twice the codes are taken.
         seed: of the noise.
         through: whether gradients pass through the steps to the encoder and the decoder.
 
@@ -75,7 +77,8 @@ def refine(
     mean, log_variance = start.mean, start.log_variance
     if not through:
         mean, log_variance = mean.detach(), log_variance.detach()
-    noise = _noise(draws, mean, seed)
+    generator = torch.Generator(mean.device).manual_seed(seed)
+    noise = balanced(draws, mean.shape[-1], generator, mean).unsqueeze(1)
 
     def value(mean: Tensor, log_variance: Tensor) -> Tensor:
         q = Diagonal(mean, log_variance)
@@ -143,13 +146,6 @@ class SemiAmortized:
             seed=self._seed,
         ).posterior
         return found.mean, found.log_variance
-
-
-def _noise(draws: int, like: Tensor, seed: int) -> Tensor:
-    """``[draws, 1, d]``, in opposite pairs."""
-    generator = torch.Generator().manual_seed(seed)
-    half = torch.randn(draws // 2, 1, like.shape[-1], generator=generator, dtype=torch.float64)
-    return torch.cat([half, -half]).to(like)
 
 
 def _limited(v: Tensor, by_mean: Tensor, by_log_variance: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,8 @@ from torch import Tensor
 from avi_theory.vae.gaps.drawn import TOGETHER as DRAWN
 from avi_theory.vae.gaps.drawn import drawn_elbo
 from avi_theory.vae.gaps.flow import Flow
-from avi_theory.vae.gaps.noise import balanced
 from avi_theory.vae.gaps.problem import Problem
+from avi_theory.vae.noise import balanced
 from avi_theory.vae.posteriors import Diagonal, standard
 
 RATE = 2e-2

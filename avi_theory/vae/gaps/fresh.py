@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from avi_theory.vae.gaps.noise import members, orthogonal
 from avi_theory.vae.gaps.problem import Problem
+from avi_theory.vae.noise import members, orthogonal
 from avi_theory.vae.posteriors import Diagonal, standard
 
 LEAST = 5000

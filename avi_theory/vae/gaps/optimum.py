@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from avi_theory.vae.gaps.ascent import CONVERGED, STOPPED, ascend
-from avi_theory.vae.gaps.noise import balanced
 from avi_theory.vae.gaps.problem import Problem
+from avi_theory.vae.noise import balanced
 from avi_theory.vae.posteriors import Diagonal
 
 FIRST, SECOND = 100, 256
