@@ -38,7 +38,7 @@ def blocks(found: Reproduction) -> list[Block]:
         prose(*found.about.split("\n"), title=f"{found.title} ({found.scale})"),
         Table(columns, rows, title="Published and found here"),
         *([prose(*found.notes, title="Notes")] if found.notes else []),
-        prose(found.paper, *sources, title="Sources of the published numbers"),
+        prose(*dict.fromkeys((found.paper, *sources)), title="Sources of the published numbers"),
         Table((Column(""), Column("")), tuple(ran.items()), title="How it was run"),
     ]
 

@@ -5,6 +5,12 @@ One file per experiment and one entry in `EXPERIMENTS`.
 
 from avi_theory.errors import InputError, nearest
 from avi_theory.reproductions.base import Experiment, Found
+from avi_theory.reproductions.cld_annealing import CLD_ANNEALING
+from avi_theory.reproductions.cld_capacity import CLD_DECODER, CLD_ENCODER
+from avi_theory.reproductions.cld_flows import CLD_FLOWS
+from avi_theory.reproductions.cld_gaps import CLD_GAPS
+from avi_theory.reproductions.cld_generator import CLD_GENERATOR
+from avi_theory.reproductions.gp_vae import GP_VAE
 from avi_theory.reproductions.mb_hmm import MB_HMM
 from avi_theory.reproductions.mb_linear import MB_LINEAR
 from avi_theory.reproductions.mb_nonlinear import MB_NONLINEAR
@@ -12,7 +18,19 @@ from avi_theory.reproductions.mb_saw import MB_SAW
 
 __all__ = ["EXPERIMENTS", "SCALES", "Experiment", "Found", "named"]
 
-EXPERIMENTS: tuple[Experiment, ...] = (MB_LINEAR, MB_NONLINEAR, MB_SAW, MB_HMM)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    MB_LINEAR,
+    MB_NONLINEAR,
+    MB_SAW,
+    MB_HMM,
+    CLD_GAPS,
+    CLD_GENERATOR,
+    CLD_FLOWS,
+    CLD_ENCODER,
+    CLD_DECODER,
+    CLD_ANNEALING,
+    GP_VAE,
+)
 SCALES = ("small", "full")
 
 

@@ -126,9 +126,8 @@ def _means(start: str, x: np.ndarray, seed: int) -> np.ndarray:
 
 NOTES = (
     "The proposition, that no f of bounded inputs is ideal for a chain, is right. What does not "
-    "carry it "
-    "is the example: with the right matrix and the example's own data all optimal means are equal "
-    "(so are all factors but the last, an edge).",
+    "carry it is the example: with the right matrix and the example's own data all optimal means "
+    "are equal (so are all factors but the last, an edge).",
     "A spike carries it: beside it x is zero everywhere, and the optimal means fall geometrically.",
 )
 
@@ -136,8 +135,7 @@ MB_HMM = Experiment(
     "mb-hmm",
     "A chain: the counter-example, corrected",
     "z[n] ~ N(z[n-1], 1), x[n] ~ N(z[n], 1), with z[0] unobserved. The paper shows that the "
-    "optimal factors "
-    "differ where the observations are equal, by an example with x ≡ 1.",
+    "optimal factors differ where the observations are equal, by an example with x ≡ 1.",
     MB,
     work,
 )

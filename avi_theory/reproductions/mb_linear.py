@@ -99,11 +99,10 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
 NOTES = (
     "The loss is that of the paper: squared errors over 2σ² plus the divergence from the prior, "
     "without the other constants.",
-    "Published rates differ: F-VI ran at 0.001, A-VI at 0.01. Here both climb the exact "
-    "objective with Adam "
-    "at the same three rates, from the same kind of start (standard Normal means or coefficients, "
-    "unit standard deviations). The paper's gradients are noisy, these are not. Neither family is "
-    "claimed to be faster: the counts change with the start.",
+    "Published rates differ: F-VI ran at 0.001, A-VI at 0.01. Here both climb the exact objective "
+    "with Adam at the same three rates, from the same kind of start (standard Normal means or "
+    "coefficients, unit standard deviations). The paper's gradients are noisy, these are not. "
+    "Neither family is claimed to be faster: the counts change with the start.",
 )
 
 
@@ -125,8 +124,8 @@ MB_LINEAR = Experiment(
     "mb-linear",
     "The linear model: A-VI reaches F-VI's optimum, at what speed?",
     "z ~ N(0, 1), x ~ N(θ + τ z, σ) with τ = 1.155, σ = 2.43, N = 10,000. F-VI, an affine and a "
-    "constant "
-    "inference function; the paper reports the loss each reaches, and the steps to one per cent.\n"
+    "constant inference function; the paper reports the loss each reaches, and the steps to one "
+    "per cent.\n"
     "Here the optima are exact, and steps are counted again at equal learning rates.",
     MB,
     work,

@@ -99,23 +99,18 @@ def drawn(size: int, seed: int, *, wide: bool) -> np.ndarray:
 
 NOTES = (
     "As printed the scale is cos z, and no Normal factor has a finite ELBO. The public notebook "
-    "uses "
-    "the scale exp(cos z), leaves its logarithm out of the objective, and draws z from N(0, 25) "
-    "while the "
-    "model says N(0, 1). Both that objective, on such data, and the normalised model, on its own "
-    "data, "
-    "are run here.",
+    "uses the scale exp(cos z), leaves its logarithm out of the objective, and draws z from N(0, "
+    "25) while the model says N(0, 1). Both that objective, on such data, and the normalised "
+    "model, on its own data, are run here.",
     "F-VI is started four times and restarted from every A-VI solution: the factors of z have "
-    "several "
-    "optima, and the best one found is what gaps are counted from.",
+    "several optima, and the best one found is what gaps are counted from.",
 )
 
 MB_NONLINEAR = Experiment(
     "mb-nonlinear",
     "A nonlinear model: how wide must the network be?",
     "z ~ N(0, 1), x ~ N(θ + z (1 + sin z), s(z)). An inference network of two hidden layers sees "
-    "x[n]; "
-    "the paper reports that the gap closes from widths of 4 to 8 on.",
+    "x[n]; the paper reports that the gap closes from widths of 4 to 8 on.",
     MB,
     work,
 )

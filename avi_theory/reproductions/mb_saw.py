@@ -85,13 +85,10 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
 NOTES = (
     "The data are the paper's own: PyTorch's generator on the CPU, seed 2012, single precision.",
     "The loss is −ELBO − ½(N − 1) log 2π, as the paper counts it; the normalised −ELBO at the "
-    "optimum is "
-    "1471.034 nats.",
+    "optimum is 1471.034 nats.",
     "Steps are Adam's on the exact objective at the same three rates for both families (the "
-    "paper's "
-    "gradients are noisy and its rates are not told with the counts). Neither family is claimed "
-    "to be "
-    "faster: the counts change with the start.",
+    "paper's gradients are noisy and its rates are not told with the counts). Neither family is "
+    "claimed to be faster: the counts change with the start.",
 )
 
 
@@ -107,8 +104,8 @@ MB_SAW = Experiment(
     "mb-saw",
     "A series whose latents hang between two observations",
     "z[n] ~ N(x[n-1], 1), x[n] ~ N(a (θ + z[n]), 1), a = 0.75, N = 1,000: given θ the factor of "
-    "z[n] "
-    "depends on x[n-1] and x[n]. A function of x[n] alone cannot be ideal, one of both can.\n"
+    "z[n] depends on x[n-1] and x[n]. A function of x[n] alone cannot be ideal, one of both "
+    "can.\n"
     "Here every optimum is exact, and steps are counted again at equal learning rates.",
     MB,
     work,
