@@ -99,7 +99,7 @@ def markdown(title: str, result: Result, figures: Sequence[tuple[str, str]] = ()
         result: what it shows.
         figures: pairs of a caption and a file's name beside the page.
     """
-    from avi_theory.report.markdown import markdown as render
+    from avi_theory.report.marked import markdown as render
 
     return render(title, view(result), figures)
 

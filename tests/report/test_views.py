@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 from avi_theory.figures import fitting, render
-from avi_theory.report import VIEWS, html, page, text
+from avi_theory.report import VIEWS, html, markdown, page, text
 
 
 class Balanced(HTMLParser):
@@ -55,6 +55,16 @@ def test_page_needs_nothing_else(result):
     assert document.count("<svg") == len(drawn)
     for foreign in ("<script", "<link", "<img", "@import", ' src="'):
         assert foreign not in document
+
+
+def test_markdown_has_the_same_tables_each_time(result):
+    first, second = (markdown("A page", result, [("A figure", "a.svg")]) for _ in range(2))
+    assert first == second
+    assert first.startswith("# A page\n")
+    assert "![A figure](a.svg)" in first
+    for line in first.splitlines():
+        if line.startswith("|"):
+            assert line.endswith("|")
 
 
 def test_identifiers_of_two_figures_do_not_clash(sample):
