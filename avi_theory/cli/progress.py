@@ -15,11 +15,15 @@ RUNS = {"fvi": "F-VI", "avi": "A-VI"}
 
 
 @contextmanager
-def speaking(what: str) -> Iterator[Callable[[str], None]]:
+def speaking(what: str, quiet: float | None = None) -> Iterator[Callable[[str], None]]:
     """Show what is going on while the block runs: a spinner on a terminal, else a line at times.
 
     Where stderr is no terminal nothing is written in the first `QUIET` seconds, and a line every
     `QUIET` seconds afterwards, so that short work leaves no trace in a log and long work does.
+
+    Args:
+        what: goes before the words.
+        quiet: seconds instead of `QUIET`; 0 writes every line.
 
     Yields:
         What to call with words.
@@ -29,7 +33,7 @@ def speaking(what: str) -> Iterator[Callable[[str], None]]:
 
         def tell(words: str) -> None:
             nonlocal spoke
-            if time.monotonic() - spoke >= QUIET:
+            if time.monotonic() - spoke >= (QUIET if quiet is None else quiet):
                 spoke = time.monotonic()
                 sys.stderr.write(f"avi: {what}: {words}\n")
                 sys.stderr.flush()
@@ -51,23 +55,6 @@ def working(what: str) -> Iterator[Progress]:
     """
     with speaking(what) as say:
         yield lambda run, iteration, elbo, norm: say(_state(run, iteration, elbo, norm))
-
-
-@contextmanager
-def announcing(what: str) -> Iterator[Callable[[str], None]]:
-    """Say each step of long work: beside a spinner on a terminal, else on a line of its own."""
-    if not sys.stderr.isatty():
-
-        def tell(step: str) -> None:
-            sys.stderr.write(f"avi: {what}: {step}\n")
-            sys.stderr.flush()
-
-        yield tell
-        return
-    from rich.console import Console
-
-    with Console(file=sys.stderr).status(what) as status:
-        yield lambda step: status.update(f"{what}: {step}")
 
 
 def _state(run: str, iteration: int, elbo: float, gradient: float) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from avi_theory.reproductions.base import Experiment, Found, Progress
 from avi_theory.reproductions.laboratory import (
     CLD,
-    SMALL,
     basis,
     claim,
     fitted,
-    flags,
     gaps_of,
     mean,
+    notes,
     row,
 )
 from avi_theory.results.reproduction import Curve, Line, Panel
@@ -72,8 +71,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
         )
     )
     panel = Panel("0: annealed, 1: not annealed", "training", "gap, mean (nats)", curves)
-    notes = (SMALL, flags(gaps)) if scale == "small" else (flags(gaps),)
-    return Found(tuple(lines), (panel,), notes)
+    return Found(tuple(lines), (panel,), notes(scale, gaps))
 
 
 CLD_ANNEALING = Experiment(

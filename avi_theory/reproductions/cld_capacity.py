@@ -5,13 +5,12 @@ from __future__ import annotations
 from avi_theory.reproductions.base import Experiment, Found, Progress
 from avi_theory.reproductions.laboratory import (
     CLD,
-    SMALL,
     basis,
     claim,
     fitted,
-    flags,
     gaps_of,
     mean,
+    notes,
     row,
 )
 from avi_theory.results.reproduction import Curve, Panel
@@ -51,8 +50,7 @@ def encoder(scale: str, seed: int, progress: Progress) -> Found:
         )
     )
     panel = Panel("Wider encoders", "width", "amortization gap, mean (nats)", curves)
-    notes = (SMALL, flags(gaps)) if scale == "small" else (flags(gaps),)
-    return Found(tuple(lines), (panel,), notes)
+    return Found(tuple(lines), (panel,), notes(scale, gaps))
 
 
 def decoder(scale: str, seed: int, progress: Progress) -> Found:
@@ -81,8 +79,7 @@ def decoder(scale: str, seed: int, progress: Progress) -> Found:
         "digits" if scale == "small" else "Fashion-MNIST", tuple(map(float, DEPTHS)), tuple(levels)
     )
     panel = Panel("Deeper decoders", "hidden layers", "approximation gap, mean (nats)", (curve,))
-    notes = (SMALL, flags(gaps)) if scale == "small" else (flags(gaps),)
-    return Found(tuple(lines), (panel,), notes)
+    return Found(tuple(lines), (panel,), notes(scale, gaps))
 
 
 CLD_ENCODER = Experiment(

@@ -7,13 +7,12 @@ from dataclasses import replace
 from avi_theory.reproductions.base import Experiment, Found, Progress
 from avi_theory.reproductions.laboratory import (
     CLD,
-    SMALL,
     basis,
     claim,
     fitted,
-    flags,
     gaps_of,
     mean,
+    notes,
     row,
 )
 from avi_theory.results.reproduction import Curve, Panel
@@ -55,8 +54,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
         levels=best,
         points=True,
     )
-    notes = (SMALL, flags(gaps)) if scale == "small" else (flags(gaps),)
-    return Found(tuple(lines), (panel,), notes)
+    return Found(tuple(lines), (panel,), notes(scale, gaps))
 
 
 CLD_FLOWS = Experiment(

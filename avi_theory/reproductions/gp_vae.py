@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from avi_theory.reproductions.base import Experiment, Found, Progress
-from avi_theory.reproductions.laboratory import SMALL, basis, fitted, flags, gaps_of, row
+from avi_theory.reproductions.laboratory import basis, fitted, gaps_of, notes, row
 from avi_theory.results.reproduction import Curve, Finding, Line, Panel
 
 PAPER = (
@@ -64,8 +64,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
         (Curve("images", tuple(score.tolist()), tuple(gap.tolist())),),
         points=True,
     )
-    notes = (SMALL, flags(gaps)) if scale == "small" else (flags(gaps),)
-    return Found(lines, (panel,), notes)
+    return Found(lines, (panel,), notes(scale, gaps))
 
 
 GP_VAE = Experiment(

@@ -120,10 +120,11 @@ def claim(quantity: str, published: str, source: str, holds: bool, ours: float, 
     return Line(quantity, published, source, ours, None, "same" if holds else "different", why)
 
 
-def flags(gaps: Mapping[str, Gaps]) -> str:
-    """How many images carry a flag, by model."""
+def notes(scale: str, gaps: Mapping[str, Gaps]) -> tuple[str, ...]:
+    """What the small run is, and how many images carry a flag, by model."""
     counts = {name: int((g.per_image["flag"] != 0).sum()) for name, g in gaps.items()}
-    return "Flagged images: " + ", ".join(f"{name} {n}" for name, n in counts.items()) + "."
+    flagged = "Flagged images: " + ", ".join(f"{name} {n}" for name, n in counts.items()) + "."
+    return (SMALL, flagged) if scale == "small" else (flagged,)
 
 
 def mean(gaps: Gaps, column: str) -> float:

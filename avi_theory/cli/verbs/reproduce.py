@@ -10,7 +10,7 @@ from typer import Argument, Option
 from avi_theory.cli import options
 from avi_theory.cli.answer import Answer
 from avi_theory.cli.files import folder_ready, write
-from avi_theory.cli.progress import announcing
+from avi_theory.cli.progress import speaking
 from avi_theory.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def reproduce(
         hint = nearest(scale, SCALES) or f"Known: {', '.join(SCALES)}."
         raise InputError(f"--scale {scale} is not known. {hint}")
     experiment = named(name)
-    with announcing(name) as progress:
+    with speaking(name, quiet=0) as progress:
         found = experiment.run(scale, seed, progress)
     if folder:
         write(folder, pages(found))
