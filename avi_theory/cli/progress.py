@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from avi_theory.cli.interruption import heed
+
 Progress = Callable[[str, int, float, float], None]
 QUIET = 10.0
 """Seconds between two lines where nobody watches a terminal."""
@@ -33,6 +35,7 @@ def speaking(what: str, quiet: float | None = None) -> Iterator[Callable[[str], 
 
         def tell(words: str) -> None:
             nonlocal spoke
+            heed()
             if time.monotonic() - spoke >= (QUIET if quiet is None else quiet):
                 spoke = time.monotonic()
                 sys.stderr.write(f"avi: {what}: {words}\n")
@@ -43,7 +46,12 @@ def speaking(what: str, quiet: float | None = None) -> Iterator[Callable[[str], 
     from rich.console import Console
 
     with Console(file=sys.stderr).status(what) as status:
-        yield lambda words: status.update(f"{what}: {words}")
+
+        def show(words: str) -> None:
+            heed()
+            status.update(f"{what}: {words}")
+
+        yield show
 
 
 @contextmanager

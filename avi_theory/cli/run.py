@@ -11,6 +11,7 @@ import typer
 
 from avi_theory.cli.answer import Answer
 from avi_theory.cli.app import app
+from avi_theory.cli.interruption import listening
 from avi_theory.errors import AviError
 
 BAD_INPUT = 2
@@ -37,7 +38,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _finish(lambda: command.main(listed or ["--help"], "avi", standalone_mode=False))
 
     def work() -> object:
-        with redirect_stdout(sys.stderr):
+        with listening(), redirect_stdout(sys.stderr):
             return command.main(listed, "avi", standalone_mode=False)
 
     return _finish(work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from avi_theory.cli.interruption import listening
+from avi_theory.cli.progress import speaking
 
 BAD = '''title = "bad"
 model = """
@@ -247,6 +251,30 @@ def test_interruption_is_130_and_no_traceback():
             process.kill()
     assert process.returncode == 130, err
     assert out == "" and "interrupted" in err and "Traceback" not in err
+
+
+def swallowed():
+    with contextlib.suppress(KeyboardInterrupt):  # as an import of a library may
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(1)
+
+
+def test_an_interruption_that_a_library_swallows_ends_the_work_at_the_next_word():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    told = []
+    try:
+        with pytest.raises(KeyboardInterrupt), listening(), speaking("work", 0) as tell:
+            tell("begun")
+            told.append("begun")
+            swallowed()
+            tell("going on")
+            told.append("going on")
+        with pytest.raises(KeyboardInterrupt), listening():
+            swallowed()
+            told.append("ended")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == ["begun", "ended"]
 
 
 @pytest.mark.parametrize("verb", ["predict", "measure", "compare"])
