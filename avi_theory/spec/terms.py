@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import sympy
-from sympy import Expr, Function, Indexed, IndexedBase, Symbol
+from sympy import Add, Expr, Function, Indexed, IndexedBase, Integer, Symbol
 from sympy.core.function import AppliedUndef
 
 ALL = Symbol(":")
@@ -46,9 +46,25 @@ def ref(name: str, *subscripts: Any) -> Expr:
     return _indexed(name, tuple(sympy.sympify(s) for s in subscripts))
 
 
+class Reference(Indexed):
+    """A real-valued `sympy.Indexed` that takes its facts from its base, not deduced anew."""
+
+    def __new__(cls, base: IndexedBase, *subscripts: Expr) -> Self:
+        """As `Indexed` does it; what holds for the base (it is real) holds for the reference."""
+        made: Self = Expr.__new__(cls, base, *map(sympy.sympify, subscripts))
+        made._assumptions = base._assumptions
+        return made
+
+    def _hashable_content(self) -> tuple[object, ...]:
+        return self._args
+
+    def __str__(self) -> str:
+        return f"{name_of(self)}[{', '.join(map(text_of, self.indices))}]"
+
+
 @lru_cache(maxsize=8192)
 def _indexed(name: str, subscripts: tuple[Expr, ...]) -> Expr:
-    return _base(name)[subscripts]
+    return Reference(_base(name), *subscripts)
 
 
 @lru_cache(maxsize=4096)
@@ -71,17 +87,47 @@ def put(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
         return expr if same else _indexed(name_of(expr), subscripts)
     if not expr.args:
         return expr
+    if _is_step(expr):
+        step, letter = expr.args
+        return stepped(sympy.sympify(values.get(letter, letter)), step)
     args = [put(a, values) for a in expr.args]
     if all(a is b for a, b in zip(args, expr.args, strict=True)):
         return expr
     return expr.func(*args)
 
 
+def _is_step(position: Expr) -> bool:
+    """Whether a position is a letter plus a number, as most written ones are."""
+    return position.is_Add and [a.is_Integer + 2 * a.is_Symbol for a in position.args] == [1, 2]
+
+
+@lru_cache(maxsize=8192)
+def stepped(position: Expr, step: Integer) -> Expr:
+    """position + step in normal form, which is known without a search where it is `_is_step`."""
+    if position.is_Symbol and step:
+        return Add(step, position, evaluate=False)
+    if _is_step(position):
+        return stepped(position.args[1], position.args[0] + step)
+    return position + step
+
+
 def name_of(atom: Expr) -> str:
     """The declared name behind a reference made by `ref`."""
     if isinstance(atom, Indexed):
         return str(atom.base.label.name)
-    return str(atom)
+    return text_of(atom)
+
+
+def text_of(expr: Expr) -> str:
+    """`str` of an expression, without the printer where it is a reference or a written position."""
+    if isinstance(expr, Symbol):
+        return str(expr.name)
+    if isinstance(expr, Integer):
+        return str(expr.p)
+    if _is_step(expr):
+        step, letter = expr.args
+        return f"{letter.name} {'-' if step.p < 0 else '+'} {abs(step.p)}"
+    return str(expr)
 
 
 def subscripts_of(atom: Expr) -> tuple[Expr, ...]:

@@ -12,7 +12,7 @@ from sympy.core.function import AppliedUndef
 from avi_theory.spec import terms
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Generic, Instance
-from avi_theory.symbolic.numbers import Arithmetic, OutOfDomain
+from avi_theory.symbolic.numbers import OutOfDomain, arithmetic_of
 from avi_theory.symbolic.structure import Structure, opaque
 from avi_theory.symbolic.worlds import MODES, Domains, World
 
@@ -111,7 +111,7 @@ def _dominated(domains: Domains, derivative: Expr) -> bool | None:
     """False if the terms of a derivative, however small, do not cancel at some point."""
     parts = sympy.Add.make_args(derivative)
     for attempt in range(POINTS):
-        world = World(domains, attempt, attempt % MODES, Arithmetic(50))
+        world = World(domains, attempt, attempt % MODES, arithmetic_of(50))
         evaluate = world.evaluator({})
         try:
             values = [evaluate(p) for p in parts]

@@ -218,7 +218,7 @@ class Components:
                 if terms.name_of(atom) != node.name:
                     continue
                 literal = [
-                    s if k in moving and not s.free_symbols & letters and "·" not in str(s) else p
+                    s if k in moving and not s.free_symbols & letters and not _closed(s) else p
                     for k, (s, p) in enumerate(zip(atom.indices, node.pattern, strict=True))
                 ]
                 member = Node(node.name, tuple(literal))
@@ -393,6 +393,11 @@ class Components:
         if not any(isinstance(s, Symbol) and s in place.generics for s in value.free_symbols):
             return None
         return value + coordinate.offset
+
+
+def _closed(position: Expr) -> bool:
+    """Whether a position holds the letter of a closed sum."""
+    return any("\N{MIDDLE DOT}" in s.name for s in position.free_symbols)
 
 
 def references(instance: Instance) -> list[Expr]:

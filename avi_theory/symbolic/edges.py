@@ -111,10 +111,9 @@ def _alike(components: Components, node: Node, here: Counter[Form], there: Count
     more, fewer = here - there, there - here
     if any(free for _, free in (*more, *fewer)):
         return _expanded(more) == _expanded(fewer)
-    signed = [*(e for e, _ in more.elements()), *(-e for e, _ in fewer.elements())]
-    whole = sympy.Add(*signed, evaluate=False)  # values tell; a normal form would cost more
-    site, _ = components.site(node)
-    return not components.tester.depends(whole, site)
+    site, _ = components.site(node)  # values tell; a normal form would cost more
+    plus, minus = ([e for e, _ in forms.elements()] for forms in (more, fewer))
+    return not components.tester.depends(plus, minus, site)
 
 
 def _expanded(forms: Counter[Form]) -> Counter[Form]:

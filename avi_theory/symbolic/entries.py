@@ -33,7 +33,7 @@ def index_text(expr: Expr) -> str:
     """A subscript as the notation writes it: ``t-1``, ``g[i]``."""
     if isinstance(expr, Indexed):
         return reference_text(expr)
-    return str(expr).replace(" ", "")
+    return terms.text_of(expr).replace(" ", "")
 
 
 def reference_text(atom: Expr, free: Iterable[Generic] = ()) -> str:

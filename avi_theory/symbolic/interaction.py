@@ -22,7 +22,7 @@ from avi_theory.spec import terms
 from avi_theory.symbolic.algebra import decide_exactly, has_kink, quadratic, smoothed
 from avi_theory.symbolic.errors import Stuck
 from avi_theory.symbolic.instances import Finder, Instance, Place
-from avi_theory.symbolic.numbers import Arithmetic, OutOfDomain
+from avi_theory.symbolic.numbers import OutOfDomain, arithmetic_of
 from avi_theory.symbolic.structure import Structure
 from avi_theory.symbolic.worlds import MODES, Domains, Key, World
 
@@ -60,8 +60,8 @@ class Decider:
         self.finder = Finder(structure)
         self.domains = Domains(structure)
         self._known: dict[object, Interaction] = {}
-        self._fast = Arithmetic(0)
-        self._exact = Arithmetic(50)
+        self._fast = arithmetic_of()
+        self._exact = arithmetic_of(50)
 
     def pair(self, place: Place, u: Expr, v: Expr) -> Interaction:
         """Whether two references interact, over all factors that hold both."""
@@ -87,16 +87,16 @@ class Decider:
         instances = [i for i in self.finder.holding(place, u) if i.expr.has(given)]
         return self._decide(instances, u, given)
 
-    def depends(self, expr: Expr, u: Expr) -> bool:
-        """Whether an expression changes with a reference (up to a term that it does not touch)."""
+    def depends(self, plus: Iterable[Expr], minus: Iterable[Expr], u: Expr) -> bool:
+        """Whether the difference of two sums changes with a reference."""
+        signed = [*((1, e) for e in plus), *((-1, e) for e in minus)]
         for attempt, (arithmetic, least) in product(
             range(ATTEMPTS // 4), ((self._fast, 0.03), (self._exact, 1e-30))
         ):
             world = World(self.domains, attempt, attempt % MODES, arithmetic)
             try:
-                values = [
-                    world.evaluator(choice)(expr) for choice in self._choices(world, u, "u", 3)
-                ]
+                evaluators = map(world.evaluator, self._choices(world, u, "u", 3))
+                values = [sum(s * value(e) for s, e in signed) for value in evaluators]
             except OutOfDomain:
                 continue
             if any(abs(v) == arithmetic.infinity or v != v for v in values):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import mpmath  # type: ignore[import-untyped]
@@ -25,6 +26,12 @@ Value = Any
 
 class OutOfDomain(Exception):
     """A function was asked for a value outside its domain; draw other numbers."""
+
+
+@lru_cache(maxsize=8)
+def arithmetic_of(digits: int = 0) -> Arithmetic:
+    """The arithmetic of a precision, made once."""
+    return Arithmetic(digits)
 
 
 class Arithmetic:

@@ -47,7 +47,7 @@ class Place:
 
     def sign(self, difference: Expr) -> int | None:
         """The sign of a difference of positions, with what is known about sizes."""
-        return sign(difference.xreplace(self.longer))
+        return sign(difference.xreplace(self.longer) if self.longer else difference)
 
     def least(self, difference: Expr) -> int | None:
         """The sign of the least value of a difference while its letters run over their ranges."""

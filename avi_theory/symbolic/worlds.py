@@ -183,7 +183,9 @@ class World:
 
     def stream(self, key: Key) -> random.Random:
         """The random numbers that belong to a key."""
-        return random.Random(f"{self.seed}|{self.mode}|{key}")
+        parts = key if isinstance(key, tuple) else (key,)
+        texts = [terms.text_of(p) if isinstance(p, Expr) else str(p) for p in parts]
+        return random.Random(f"{self.seed}|{self.mode}|{','.join(texts)}")
 
     def _value(self, atom: Expr, evaluate: Evaluator, overrides: Mapping[Key, Value]) -> Value:
         name = terms.name_of(atom)
