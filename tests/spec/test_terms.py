@@ -12,7 +12,8 @@ from avi_theory.symbolic.differences import gap, sign, slope
 t, s, size = (terms.index_symbol(x) for x in ("t", "s", "T"))
 POSITIONS = [
     sympy.Integer(0), sympy.Integer(-3), t, t - 1, t + 2, size, size - 1, 2 * t + 1, t + s,
-    size - t, terms.ref("g", t), terms.ref("g", t) + 1, 2 * terms.ref("g", t) - t, s * t, 2 * (t + s) - 3,
+    size - t, terms.ref("g", t), terms.ref("g", t) + 1, 2 * terms.ref("g", t) - t, s * t,
+    2 * (t + s) - 3,
 ]  # fmt: skip
 
 
