@@ -176,6 +176,11 @@ class Parametrisation:
         """Whether Newton's method serves all its functions."""
         return all(b.function.smooth for b in self.blocks.values() if isinstance(b, Amortized))
 
+    @property
+    def plain(self) -> bool:
+        """Whether the parameters are the tables' own entries, in order: F-VI."""
+        return all(isinstance(b, Free) for b in self.blocks.values())
+
     def _parts(self, p: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.blocks, torch.split(p, self._sizes), strict=False))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,10 +27,12 @@ from avi_theory.numeric.solve import (
     quasi_newton,
     whitened,
 )
+from avi_theory.numeric.solve.colouring import hessian
 from avi_theory.numeric.solve.gauss_newton import Block, Curvature, Gram
 from avi_theory.numeric.solve.problem import close
+from avi_theory.numeric.structure import pattern_of
 
-MOST_ROWS, ROWS_AT_ONCE = 700, 100
+MOST_ROWS = 700
 NETWORK_TOLERANCE = 1e-5
 """On the Euclidean gradient norm of a network's weights, in nats."""
 IMITATION_STEPS = 40
@@ -39,7 +42,8 @@ NEAR = 1e-4
 
 def problem_of(elbo: Elbo, parameters: Parametrisation) -> Problem:
     """−ELBO as a function of a flat parameter vector, with the Fisher metric."""
-    return Problem(lambda p: -elbo(parameters.tables(p)), parameters.scales)
+    zeros = partial(pattern_of, elbo) if parameters.plain else None
+    return Problem(lambda p: -elbo(parameters.tables(p)), parameters.scales, zeros)
 
 
 def train(
@@ -113,20 +117,15 @@ def _curvature(elbo: Elbo, parameters: Parametrisation) -> Curvature:
     if parameters.rows > MOST_ROWS:
         return parameters.curvature
 
+    known = pattern_of(elbo)
+
     def coupled(p: Tensor) -> list[Block]:
         with torch.no_grad():
             flat = torch.cat([t.reshape(-1) for t in parameters.tables(p).values()])
         flat = flat.requires_grad_(True)
         (g,) = torch.autograd.grad(-elbo(parameters.split(flat)), flat, create_graph=True)
-        identity = torch.eye(len(flat), dtype=flat.dtype, device=flat.device)
-        rows = [
-            torch.autograd.grad(
-                g, flat, part, retain_graph=True, is_grads_batched=True, materialize_grads=True
-            )[0]
-            for part in torch.split(identity, ROWS_AT_ONCE)
-        ]
-        hessian = torch.cat(rows)
-        values, vectors = torch.linalg.eigh(0.5 * (hessian + hessian.T))
+        matrix = hessian(g, flat, known)
+        values, vectors = torch.linalg.eigh(0.5 * (matrix + matrix.T))
         values = values.abs().clamp_min(1e-8 * float(values.abs().max()))
         return [Gram((values.sqrt() * vectors).T @ parameters.jacobian(p.detach()))]
 

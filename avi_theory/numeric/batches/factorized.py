@@ -23,11 +23,12 @@ from torch import Tensor
 from avi_theory.numeric.batches.blocks import Local, Settled, settled
 from avi_theory.numeric.batches.progress import Telling
 from avi_theory.numeric.batches.shards import Shard, Shards
-from avi_theory.numeric.batches.stream import Jet, Streamed, jacobian
+from avi_theory.numeric.batches.stream import Jet, Streamed
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.fit import starting_tables
 from avi_theory.numeric.parameters import free
 from avi_theory.numeric.solve import Options, Problem, Run, Status, newton, quasi_newton
+from avi_theory.numeric.solve.colouring import jacobian
 from avi_theory.numeric.solve.problem import Memory
 
 MOST_GLOBALS = 400

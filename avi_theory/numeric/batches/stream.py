@@ -13,8 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-CELLS = 4_000_000
-"""Entries of Hessian rows that are computed at once."""
+from avi_theory.numeric.solve.colouring import jacobian
 
 
 class Jet:
@@ -45,19 +44,6 @@ class Jet:
         d = p - p.detach()
         found = self.value + self.gradient @ d
         return found if self.hessian is None else found + 0.5 * d @ (self.hessian @ d)
-
-
-def jacobian(g: Tensor, p: Tensor, rows: int) -> Tensor:
-    """∂g/∂p by batched backward passes, ``[len(g), len(p)]``."""
-    identity = torch.eye(len(g), dtype=g.dtype, device=g.device)
-    at_once = max(1, min(len(g), CELLS // max(rows, 1)))
-    found = [
-        torch.autograd.grad(
-            g, p, part, retain_graph=True, is_grads_batched=True, materialize_grads=True
-        )[0]
-        for part in torch.split(identity, at_once)
-    ]
-    return torch.cat(found) if found else p.new_zeros(0, len(p))
 
 
 class Streamed:

@@ -66,6 +66,16 @@ class ExpectedFactor:
         ranks += [1 if s.integrals else 0 for s in self.sums]
         return METHODS[max(ranks)]
 
+    @property
+    def held(self) -> list[tuple[np.ndarray, str, np.ndarray]]:
+        """The latent points in its instances: (instances, variable, positions), all of a length."""
+        rows = np.arange(self.count)
+        inner = [(p.name, p.positions) for p in self.places if p.positions is not None]
+        found = [(rows, name, positions) for name, positions in (*self.sites, *inner)]
+        for s in self.sums:
+            found += [(s.segments.cpu().numpy(), name, positions) for name, positions in s.sites]
+        return [_paired(*each) for each in found]
+
     @cached_property
     def _wanted(self) -> frozenset[Symbol]:
         return frozenset(self.expected.symbols).union(*(i.symbols for i in self.integrals))
@@ -141,3 +151,12 @@ class ExpectedFactor:
             self,
             integrals=tuple(i.finer() if i.symbol in symbols else i for i in self.integrals),
         )
+
+
+def _paired(
+    rows: np.ndarray, name: str, positions: np.ndarray
+) -> tuple[np.ndarray, str, np.ndarray]:
+    """Each position with its instance, where an instance holds several or all hold the same."""
+    wide = np.broadcast_to(positions, (len(rows), *positions.shape[1:]))
+    first = rows.reshape(-1, *[1] * (wide.ndim - 1))
+    return np.broadcast_to(first, wide.shape).ravel(), name, wide.ravel()

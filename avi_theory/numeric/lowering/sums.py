@@ -42,7 +42,7 @@ class SumPart:
             other).
         inner: the expression per element, for samples.
         segments: ``[E]``, which instance each element belongs to; count: instances.
-        names: latent variables inside.
+        sites: the latent points of each element, by placeholder.
         affine: whether the sum is Gaussian.
         lawful: whether it holds latents with Gamma or Beta factors.
     """
@@ -55,10 +55,15 @@ class SumPart:
     inner: Program
     segments: Tensor
     count: int
-    names: tuple[str, ...]
+    sites: tuple[tuple[str, np.ndarray], ...]
     affine: bool
     integrals: tuple[Symbol, ...] = ()
     lawful: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Latent variables inside."""
+        return frozenset(name for name, _ in self.sites)
 
     @property
     def symbols(self) -> frozenset[Symbol]:
@@ -166,7 +171,7 @@ def sum_part(
         Program(derivation.elementary(e), ranks),
         where.index(s.segments),
         count,
-        tuple(sorted({p.name for p in places if p.positions is not None})),
+        tuple((p.name, p.positions) for p in places if p.positions is not None),
         affine is not None,
         lawful=any(families[p.name].law != "normal" for p in places if p.positions is not None),
     )

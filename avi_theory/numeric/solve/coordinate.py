@@ -19,6 +19,7 @@ from torch import Tensor
 
 from avi_theory.numeric.elbo import Elbo
 from avi_theory.numeric.factors import Factors
+from avi_theory.numeric.solve.colouring import greedy
 from avi_theory.numeric.solve.conjugate import conjugate, natural_updates
 from avi_theory.numeric.solve.newton import newton
 from avi_theory.numeric.solve.problem import Options, Problem
@@ -49,11 +50,7 @@ def colours(elbo: Elbo) -> list[dict[str, np.ndarray]]:
     if rows:
         i, j = np.concatenate(rows), np.concatenate(columns)
         graph = sparse.csr_matrix((np.ones(len(i)), (i, j)), shape=(total, total))
-        colour[:] = -1
-        for n in range(total):
-            near = graph.indices[graph.indptr[n] : graph.indptr[n + 1]]
-            taken = set(colour[near].tolist())
-            colour[n] = next(c for c in range(total + 1) if c not in taken)
+        colour = greedy(graph)
     groups = []
     for c in range(int(colour.max(initial=0)) + 1):
         chosen = np.flatnonzero(colour == c)

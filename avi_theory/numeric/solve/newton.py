@@ -3,7 +3,8 @@ r"""Newton's method in a trust region, on exact Hessian–vector products.
 .. math:: \min_d\; g^\top d + \tfrac12 d^\top H d \quad\text{subject to}\quad d^\top D d \le r^2
 
 with D the Fisher information of q: steps are limited in units of posterior standard deviations.
-Few parameters: the Hessian is formed and the subproblem solved exactly.  Many: truncated conjugate
+Few parameters: the Hessian is formed, from few products where its zeros are known, and the
+subproblem solved exactly.  Many: truncated conjugate
 gradients (Steihaug 1983), preconditioned by D.  Convergence is quadratic, so the gradient norm that
 is reported is a certificate and not a hope.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from avi_theory.numeric.solve.colouring import hessian
 from avi_theory.numeric.solve.problem import Options, Problem, Run, Status
 
 Product = Callable[[Tensor], Tensor]
@@ -55,7 +57,7 @@ def newton(problem: Problem, start: Tensor, options: Options | None = None) -> R
             break
         if iteration == options.iterations:
             break
-        model = _Model(g, p, d, options.dense)
+        model = _Model(problem, g, p, d, options.dense)
         if not model.exists:
             status = Status.diverged
             break
@@ -71,7 +73,8 @@ def newton(problem: Problem, start: Tensor, options: Options | None = None) -> R
             p, value, g = (p, value, g) if _finite(value, g) else last
             break
         del last
-    remaining = _Model(g, p, problem.scales(p.detach()).sqrt(), options.dense).remaining()
+    d = problem.scales(p.detach()).sqrt()
+    remaining = _Model(problem, g, p, d, options.dense).remaining()
     return Run(p.detach(), float(value), norm, iteration, status, remaining, tuple(trace))
 
 
@@ -120,31 +123,20 @@ def _advance(
 class _Model:
     """The quadratic model at a point, in whitened parameters d·p."""
 
-    def __init__(self, g: Tensor, p: Tensor, d: Tensor, dense: int) -> None:
+    def __init__(self, problem: Problem, g: Tensor, p: Tensor, d: Tensor, dense: int) -> None:
         self.d = d
         self._graph, self._p = g, p
         self.g = g.detach() / d
         self.hessian: Tensor | None = None
         self.exists = True
         if len(self.g) <= dense:
-            rows = self._rows() / d / d[:, None]
+            rows = hessian(g, p, problem.pattern) / d / d[:, None]
             self.hessian = 0.5 * (rows + rows.T)
             self.exists = bool(torch.isfinite(rows).all())
             if not self.exists:
                 return
             self.values, self.vectors = torch.linalg.eigh(self.hessian)
             self._along = self.vectors.T @ self.g
-
-    def _rows(self) -> Tensor:
-        """All rows of H in one batched backward pass."""
-        identity = torch.eye(len(self.d), dtype=self.d.dtype, device=self.d.device)
-        if not self._graph.requires_grad:
-            return torch.zeros_like(identity)
-        (rows,) = torch.autograd.grad(
-            self._graph, self._p, identity, retain_graph=True, is_grads_batched=True,
-            materialize_grads=True,
-        )  # fmt: skip
-        return rows
 
     def _raw(self, v: Tensor) -> Tensor:
         if not self._graph.requires_grad:

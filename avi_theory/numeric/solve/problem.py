@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from avi_theory.numeric.solve.colouring import Pattern
 
 
 class Status(Enum):
@@ -40,10 +43,17 @@ class Problem:
         objective: parameters ``[n]`` to −ELBO, in nats.
         scales: parameters to the diagonal of a metric, ``[n]``, positive: the Fisher information
             of q.  Gradients are measured and steps limited in it, so units do not matter.
+        zeros: makes the pattern of the Hessian's zeros; None where they are not known.
     """
 
     objective: Callable[[Tensor], Tensor]
     scales: Callable[[Tensor], Tensor]
+    zeros: Callable[[], Pattern | None] | None = None
+
+    @cached_property
+    def pattern(self) -> Pattern | None:
+        """How the Hessian is told by few products; None where it takes all."""
+        return self.zeros() if self.zeros else None
 
     def gradient(self, p: Tensor, *, graph: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """(parameters, value, gradient); with `graph` the gradient can be differentiated."""
