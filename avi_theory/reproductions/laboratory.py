@@ -12,7 +12,7 @@ from avi_theory.gallery import configuration_path
 from avi_theory.reproductions.base import Progress
 from avi_theory.results.gaps import Gaps, level
 from avi_theory.results.reproduction import Finding, Line
-from avi_theory.vae import Images, Settings, Trained, load_images, load_settings, train, vae_gaps
+from avi_theory.vae import Images, Settings, Trained, load_settings, train, vae_gaps
 from avi_theory.vae.gaps import Settings as Effort
 from avi_theory.vae.model import VAE
 
@@ -40,8 +40,7 @@ def basis(scale: str, seed: int, **changes: Any) -> tuple[Settings, Images]:
     settings = load_settings(
         configuration_path("digits" if small else "fashion_mnist"), **{**told, **changes}
     )
-    data = settings.data
-    return settings, load_images(data.name, folder=data.folder, binarize=data.binarize)
+    return settings, settings.data.images()
 
 
 def fitted(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from avi_theory.errors import InputError, nearest
+from avi_theory.vae.data import Images, load_images
 from avi_theory.vae.encoders.modulation import MODULATIONS
 from avi_theory.vae.layers import ACTIVATIONS
 from avi_theory.vae.likelihoods import NAMES
@@ -31,6 +32,20 @@ class DataSettings:
     seed: int = 0
     validation: float = 0.1
     download: bool = False
+
+    def images(self, folder: str | Path | None = None, *, download: bool = False) -> Images:
+        """The images meant here.
+
+        Args:
+            folder: instead of the one in the settings.
+            download: whether to fetch what is missing, also where the settings do not say so.
+
+        Raises:
+            InputError: an unknown set or option.
+            DataError: files that are missing, damaged or of another format.
+        """
+        told = {**asdict(self), "folder": folder or self.folder}
+        return load_images(**{**told, "download": download or self.download})
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def compare(
     path = configuration_path(config)
     told = entries(changes)
     folder = folder_ready(out)
-    from avi_theory.vae import load_images, load_settings
+    from avi_theory.vae import load_settings
     from avi_theory.vae.encoders.modulation import MODULATIONS
     from avi_theory.vae.experiments import compare_encoders, truth_of
 
@@ -58,14 +58,7 @@ def compare(
         truth = truth_of(synthetic, settings)
         settings, data = truth.settings, truth.images
     else:
-        data = load_images(
-            settings.data.name,
-            folder=data_folder or settings.data.folder,
-            binarize=settings.data.binarize,
-            seed=settings.data.seed,
-            validation=settings.data.validation,
-            download=download or settings.data.download,
-        ).first(images)
+        data = settings.data.images(data_folder, download=download).first(images)
     name = data.name
     with resumable(checkpoint), speaking(f"comparing encoders on {name}") as say:
         found = compare_encoders(

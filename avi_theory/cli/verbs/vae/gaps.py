@@ -57,20 +57,13 @@ def gaps(
     folder, rows = folder_ready(out), file_ready(table, "--table")
     from dataclasses import replace
 
-    from avi_theory.vae import SemiAmortized, load_images, load_vae, vae_gaps
+    from avi_theory.vae import SemiAmortized, load_vae, vae_gaps
     from avi_theory.vae.gaps import Settings
     from avi_theory.vae.train import compare_shapes
 
     loaded = load_vae(model, device=device)
-    asked, vae = loaded.settings.data, loaded.model
-    data = load_images(
-        asked.name,
-        folder=data_folder or asked.folder,
-        binarize=asked.binarize,
-        seed=asked.seed,
-        validation=asked.validation,
-        download=download,
-    )
+    vae = loaded.model
+    data = loaded.settings.data.images(data_folder, download=download)
     compare_shapes(loaded.data, data.event, model)
     hard = Settings(
         flow=flow,

@@ -53,19 +53,12 @@ def train(
     if seed is not None:
         told["training.seed"] = seed
     folder, kept = folder_ready(out), file_ready(save)
-    from avi_theory.vae import load_images, load_settings, load_vae
+    from avi_theory.vae import load_settings, load_vae
     from avi_theory.vae import train as fit
 
     settings = load_settings(path, **told)
     frozen = load_vae(decoder).model if decoder else None
-    images = load_images(
-        settings.data.name,
-        folder=data_folder or settings.data.folder,
-        binarize=settings.data.binarize,
-        seed=settings.data.seed,
-        validation=settings.data.validation,
-        download=download or settings.data.download,
-    )
+    images = settings.data.images(data_folder, download=download)
     with resumable(checkpoint), speaking(f"training {path.stem}") as say:
         found = fit(
             settings,
