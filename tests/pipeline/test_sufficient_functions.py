@@ -51,6 +51,12 @@ def test_sufficient_inputs_close_gallery_models(name):
     reached(name, 20)
 
 
+def test_a_declared_autoencoder_closes():
+    """The encoder is solved at the decoder that training left, as every image's own factor is."""
+    found = measured(load("vae_digits").with_values(N=20))
+    assert abs(found.gap) < NATS_PER_LATENT * found.latents, str(found)
+
+
 CHAINS = """
 index s = 1:S
 index t = 1:T

@@ -53,6 +53,17 @@ def test_training_pays(found):
     assert raw > 60 * 6 * np.log(0.5)
 
 
+def test_the_encoder_is_taken_to_its_own_optimum():
+    """With as much freedom as images, it leaves next to nothing: the gap is one of capacity."""
+    model, few = Model(TEXT.format(density=BINARY)), {"x": np.unique(images(), axis=0)[:8]}
+    wide, narrow = (
+        measure_declared(bind(model, few), function=f, epochs=30) for f in ("mlp:32", "mlp:1")
+    )
+    assert wide.gap < 1e-3 * wide.latents + 2 * wide.standard_error
+    assert narrow.gap > 10 * (wide.gap + wide.standard_error)
+    assert "nats gained" in wide.avi.message
+
+
 def test_an_adaptive_encoder_and_gaussian_pixels():
     assert np.isfinite(fit("Normal(f(z[n]), 0.5)", "hyper:8").gap)
 

@@ -8,7 +8,7 @@ exact (`noise`), so each image has a deterministic objective, which a quasi-Newt
 metric of the Fisher information (`ascent`) maximises in about ten evaluations where Adam at 1e-3
 takes thousands of steps.  All images start from the encoder's factor and from the prior; the better
 end starts once more on fresh and wider noise; a third, independent noise measures the gradient that
-is left.
+is left, and keeps the encoder's factor where it is still the better one.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def optimum(
         told: progress.
 
     Returns:
-        The better of both starts, never worse than `begin` on the first round's noise.
+        The better of both starts, never worse than `begin` on the third, independent noise.
     """
     device, count = problem.images.device, len(problem)
     generator = torch.Generator(device).manual_seed(seed)
@@ -85,29 +85,39 @@ def optimum(
         return None if told is None else lambda left, _: told(what, total - left, total)
 
     both = ascend(
-        _objective(problem, first), torch.cat([here, torch.zeros_like(here)]), inverse_fisher,
+        on_noise(problem, first), torch.cat([here, torch.zeros_like(here)]), inverse_fisher,
         tolerance=TOLERANCE, evaluations=evaluations, told=tell("q*_FFG, two starts", 2 * count),
     )  # fmt: skip
     value = torch.nan_to_num(both.value, nan=-torch.inf).view(2, count)
     zero = value[1] > value[0]
     places = torch.arange(count, device=device) + count * zero
     fine = ascend(
-        _objective(problem, second), both.theta[places], inverse_fisher,
+        on_noise(problem, second), both.theta[places], inverse_fisher,
         tolerance=TOLERANCE, evaluations=evaluations, told=tell("q*_FFG, fresh noise", count),
     )  # fmt: skip
-    _, slope = _objective(problem, third)(fine.theta, torch.arange(count, device=device))
-    norm = (slope**2 * inverse_fisher(fine.theta)).sum(-1).sqrt()
+    end, slope, kept = _better(on_noise(problem, third), fine.theta, here)
+    norm = (slope**2 * inverse_fisher(end)).sum(-1).sqrt()
     status = torch.where((fine.status <= 1) & (norm <= LARGEST_NORM), CONVERGED, fine.status)
     status = torch.where((status == CONVERGED) & (norm > LARGEST_NORM), STOPPED, status)
-    mean, log_variance = fine.theta.chunk(2, -1)
     return Optimum(
-        Diagonal(mean, log_variance),
+        Diagonal(*end.chunk(2, -1)),
         status,
         norm,
         both.evaluations.view(2, count).sum(0) + fine.evaluations,
         (value[0] - value[1]).abs(),
-        zero,
+        zero & ~kept,
     )
+
+
+def _better(
+    objective: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], end: Tensor, begin: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The better of end and begin on noise that chose neither, its slope, and where begin is."""
+    ids = torch.arange(len(end), device=end.device)
+    values, slopes = zip(objective(end, ids), objective(begin, ids), strict=True)
+    kept = values[1] > values[0]
+    column = kept.unsqueeze(-1)
+    return torch.where(column, begin, end), torch.where(column, slopes[1], slopes[0]), kept
 
 
 def inverse_fisher(theta: Tensor) -> Tensor:
@@ -116,9 +126,7 @@ def inverse_fisher(theta: Tensor) -> Tensor:
     return torch.cat([v.exp(), torch.full_like(v, 2.0)], -1)
 
 
-def _objective(
-    problem: Problem, noise: Tensor
-) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+def on_noise(problem: Problem, noise: Tensor) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """The ELBO on fixed noise with its gradient; problem k is about image k modulo B."""
 
     def objective(theta: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
