@@ -27,7 +27,7 @@ Seed = Annotated[int, Option("--seed", min=0, help="Of everything random.")]
 Device = Annotated[str, Option("--device", help="cpu, cuda, cuda:1.")]
 Out = Annotated[
     Path | None,
-    Option("--out", metavar="DIR", help="Also write JSON, HTML and figures into this folder."),
+    Option("--out", metavar="DIR", help="Also write JSON, HTML, Markdown and figures there."),
 ]
 Save = Annotated[Path | None, Option("--save", metavar="PATH", help="Keep the fitted measurement.")]
 Batch = Annotated[

@@ -91,17 +91,23 @@ def html(result: Result) -> str:
     return fragment(view(result))
 
 
-def markdown(title: str, result: Result, figures: Sequence[tuple[str, str]] = ()) -> str:
+def markdown(
+    title: str,
+    result: Result,
+    figures: Sequence[tuple[str, str]] = (),
+    steps: tuple[Step, ...] = (),
+) -> str:
     """A result as a Markdown page, for keeping under version control.
 
     Args:
         title: of the page.
         result: what it shows.
         figures: pairs of a caption and a file's name beside the page.
+        steps: a derivation to add.
     """
     from avi_theory.report.marked import markdown as render
 
-    return render(title, view(result), figures)
+    return render(title, [*view(result), *check.explanation(steps)], figures)
 
 
 def page(

@@ -27,7 +27,7 @@ def markdown(title: str, blocks: Iterable[Block], figures: Sequence[tuple[str, s
 
 
 def _prose(block: Prose) -> str:
-    lines = ["".join(piece(c).text for c in line).strip() for line in block.lines]
+    lines = ["".join(_plain(c) for c in line).strip() for line in block.lines]
     return "\n\n".join(line for line in lines if line)
 
 
@@ -39,4 +39,9 @@ def _table(block: Table) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    return piece(cell).text.replace("|", "\\|").replace("\n", " ")
+    return _plain(cell).replace("|", "\\|").replace("\n", " ")
+
+
+def _plain(cell: Cell) -> str:
+    """The text, with the stars of products kept from turning into emphasis."""
+    return piece(cell).text.replace("*", "\\*")

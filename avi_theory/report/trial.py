@@ -48,7 +48,7 @@ def _setup(found: Trial) -> Table:
         "images": f"{found.data['train']} to train, {found.data.get('test', UNKNOWN)} to test",
         "binarized": str(found.data["binarization"]),
         "training": ", ".join(f"{k} {v}" for k, v in asked.items()) or UNKNOWN,
-        **{k: str(v) for k, v in found.provenance.items() if k != "seeds"},
+        **{k: _told(v) for k, v in found.provenance.items() if k != "seeds"},
     }
     return Table((Column(""), Column("")), tuple(rows.items()), title="How it was run")
 
@@ -90,3 +90,9 @@ def verdict(c: Contrast) -> Text:
 
 def _chance(p: float | None) -> str:
     return UNKNOWN if p is None else f"{p:.2g}"
+
+
+def _told(value: object) -> str:
+    return (
+        ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    )

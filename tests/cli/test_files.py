@@ -36,10 +36,12 @@ def test_out_holds_json_page_and_figures(avi, tmp_path):
     run = avi("compare", "eight_schools", "--out", tmp_path / "new" / "folder", "--json")
     folder = tmp_path / "new" / "folder"
     names = {p.name.removeprefix("eight_schools.compare.") for p in folder.iterdir()}
-    assert names == {"json", "html", "ladder.svg", "ladder.pdf", "ladder.png"}
+    assert names == {"json", "html", "md", "ladder.svg", "ladder.pdf", "ladder.png"}
     assert json.loads((folder / "eight_schools.compare.json").read_text()) == run.json
     page = (folder / "eight_schools.compare.html").read_text()
     assert "<svg" in page and run.json["amortization"]["outcome"] in page
+    marked = (folder / "eight_schools.compare.md").read_text()
+    assert "(eight_schools.compare.ladder.svg)" in marked and "| ELBO of A-VI |" in marked
 
 
 def test_saved_measurement_comes_back(avi, tmp_path):

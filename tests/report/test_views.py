@@ -67,6 +67,15 @@ def test_markdown_has_the_same_tables_each_time(result):
             assert line.endswith("|")
 
 
+def test_products_are_no_emphasis_in_markdown():
+    from avi_theory.report.blocks import Column, Table, prose
+    from avi_theory.report.marked import markdown as marked
+
+    blocks = [prose("2*a*b"), Table((Column("x|y"),), (("c**2|d",),), title="T")]
+    assert marked("A", blocks).splitlines()[2:] == ["2\\*a\\*b", "", "## T", "", "| x|y |",
+                                                    "|---|", "| c\\*\\*2\\|d |"]  # fmt: skip
+
+
 def test_identifiers_of_two_figures_do_not_clash(sample):
     found = sample("comparison")
     svg = render(fitting(found)[0], found, "svg").decode()
