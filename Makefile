@@ -55,7 +55,7 @@ bench: venv
 
 reproduce: venv
 	for name in $$($(BIN)/python -c 'from avi_theory.reproductions import EXPERIMENTS as e; print(*(x.name for x in e))'); \
-	do $(BIN)/avi reproduce $$name --scale $(SCALE) --out docs/results || exit 1; done
+	do $(BIN)/avi reproduce $$name --scale $(SCALE) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT)) --out docs/results || exit 1; done
 
 docs: venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

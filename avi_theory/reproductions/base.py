@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from avi_theory.results.reproduction import Finding, Line, Panel, Reproduction
@@ -15,7 +17,37 @@ from avi_theory.results.reproduction import Finding, Line, Panel, Reproduction
 MB = (
     "Margossian & Blei, Amortized variational inference: when and why? (UAI 2024), arXiv:2307.11018"
 )
-Progress = Callable[[str], None]
+SELDOM = 10.0
+"""Seconds between two details of one step."""
+
+
+class Progress:
+    """What an experiment speaks to while it runs.
+
+    Args:
+        tell: called with words.
+        checkpoint: a folder that keeps the state of trainings, so that an interrupted run goes on.
+    """
+
+    def __init__(self, tell: Callable[[str], None], checkpoint: Path | None = None) -> None:
+        self.tell, self.checkpoint = tell, checkpoint
+        self.spoke = time.monotonic()
+
+    def __call__(self, words: str) -> None:
+        """Tell which step begins."""
+        self.spoke = time.monotonic()
+        self.tell(words)
+
+    def detail(self, words: str) -> None:
+        """Tell how far a step is, unless something was told just now."""
+        if time.monotonic() - self.spoke >= SELDOM:
+            self(words)
+
+    def kept(self, words: str) -> Path | None:
+        """The folder of one training, named by its words."""
+        if self.checkpoint is None:
+            return None
+        return self.checkpoint / "-".join(re.findall(r"\w+", words.lower()))
 
 
 @dataclass(frozen=True)
@@ -45,10 +77,24 @@ class Experiment:
     paper: str
     work: Callable[[str, int, Progress], Found]
 
-    def run(self, scale: str, seed: int, progress: Progress) -> Reproduction:
-        """Run it, and note where and how long."""
+    def run(
+        self,
+        scale: str,
+        seed: int,
+        tell: Callable[[str], None],
+        checkpoint: Path | None = None,
+    ) -> Reproduction:
+        """Run it, and note where and how long.
+
+        Args:
+            scale: small or full.
+            seed: of everything drawn.
+            tell: called with what is going on.
+            checkpoint: a folder; trainings that it holds are gone on with, or taken as they are.
+        """
         begin = time.perf_counter()
-        found = self.work(scale, seed, progress)
+        kept = checkpoint and checkpoint / f"{self.name}-{scale}-{seed}"
+        found = self.work(scale, seed, Progress(tell, kept))
         return Reproduction(
             self.name,
             self.title,

@@ -46,9 +46,12 @@ def basis(scale: str, seed: int, **changes: Any) -> tuple[Settings, Images]:
 def fitted(
     settings: Settings, images: Images, words: str, progress: Progress, decoder: VAE | None = None
 ) -> Trained:
-    """A trained model, told by its words."""
+    """A trained model, told and kept by its words."""
     progress(f"training {words}")
-    return train(settings, images, decoder=decoder, device=device())
+    return train(
+        settings, images, decoder=decoder, device=device(), checkpoint=progress.kept(words),
+        progress=lambda line: progress.detail(f"training {words}: {line}"),
+    )  # fmt: skip
 
 
 def gaps_of(
@@ -78,7 +81,9 @@ def gaps_of(
         device=trained.device,
         settings=effort,
         difficulty=getattr(vae.encoder, "difficulty", None),
-        progress=lambda *_: None,
+        progress=lambda what, done, count: progress.detail(
+            f"gaps on {split} images: {what}, {done} of {count}"
+        ),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from avi_theory.errors import InputError
 from avi_theory.report import markdown, text
-from avi_theory.reproductions import EXPERIMENTS, named
+from avi_theory.reproductions import EXPERIMENTS, laboratory, named
 from avi_theory.reproductions.climb import Common, climb
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
@@ -26,7 +26,7 @@ def test_its_page_is_kept_and_every_published_number_has_a_source(experiment):
     for line in kept["lines"]:
         assert bool(line["published"]) <= bool(line["source"]), line["quantity"]
         assert line["why"]
-        assert line["quantity"].replace("|", "\\|") in page
+        assert line["quantity"].replace("|", "\\|").replace("*", "\\*") in page
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
@@ -42,6 +42,33 @@ def test_the_chain_is_reproduced_in_a_moment():
     assert numbers["spread of the optimal means, x ≡ 1, flat z[0]"] == pytest.approx(0, abs=1e-8)
     assert "Published and found here" in text(found)
     assert "| ratio of neighbouring optima" in markdown(found.title, found)
+
+
+def test_an_interrupted_run_goes_on(tmp_path, monkeypatch):
+    """The first training is taken as it is, the second begins; without a folder nothing is kept."""
+    monkeypatch.setattr(laboratory, "EPOCHS", 3)
+    monkeypatch.setattr(laboratory, "COUNTS", {"small": 4})
+    experiment, told = named("cld-encoder"), []
+
+    def until(stop):
+        def tell(words):
+            told.append(words)
+            if words.startswith(stop):
+                raise KeyboardInterrupt
+
+        return tell
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run("small", 5, until("training width 64"), tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert folder.name == "cld-encoder-small-5"
+    assert [p.name for p in folder.iterdir()] == ["width-16"]
+    before = {p: p.read_bytes() for p in (folder / "width-16").iterdir()}
+    found = experiment.run("small", 5, until("never"), tmp_path)
+    again = experiment.run("small", 5, until("never"))
+    assert before == {p: p.read_bytes() for p in (folder / "width-16").iterdir()}
+    assert [line.ours for line in found.lines] == [line.ours for line in again.lines]
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def problem() -> Common:

@@ -10,7 +10,7 @@ from typer import Argument, Option
 from avi_theory.cli import options
 from avi_theory.cli.answer import Answer
 from avi_theory.cli.files import folder_ready, write
-from avi_theory.cli.progress import speaking
+from avi_theory.cli.progress import resumable, speaking
 from avi_theory.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def reproduce(
     ],
     scale: Annotated[str, Option("--scale", help="small: minutes on two cores; full.")] = "small",
     seed: options.Seed = 0,
+    checkpoint: options.Checkpoint = None,
     out: options.Out = None,
     as_json: options.Json = False,
 ) -> Answer:
@@ -34,8 +35,8 @@ def reproduce(
         hint = nearest(scale, SCALES) or f"Known: {', '.join(SCALES)}."
         raise InputError(f"--scale {scale} is not known. {hint}")
     experiment = named(name)
-    with speaking(name, quiet=0) as progress:
-        found = experiment.run(scale, seed, progress)
+    with resumable(checkpoint), speaking(name, quiet=0) as tell:
+        found = experiment.run(scale, seed, tell, checkpoint)
     if folder:
         write(folder, pages(found))
     return Answer(found, as_json)
