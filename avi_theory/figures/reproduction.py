@@ -42,6 +42,8 @@ def _panel(axes: Axes, panel: Panel) -> None:
                       textcoords="offset points", ha="right", va="bottom", fontsize=8)  # fmt: skip
     if panel.x_log:
         axes.set_xscale("log")
+    elif all(float(x).is_integer() for curve in panel.curves for x in curve.x):
+        axes.locator_params(axis="x", integer=True)
     if panel.y_log:
         axes.set_yscale("log")
     axes.set_title(panel.title)

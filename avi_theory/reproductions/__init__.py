@@ -11,6 +11,8 @@ from avi_theory.reproductions.cld_flows import CLD_FLOWS
 from avi_theory.reproductions.cld_gaps import CLD_GAPS
 from avi_theory.reproductions.cld_generator import CLD_GENERATOR
 from avi_theory.reproductions.gp_vae import GP_VAE
+from avi_theory.reproductions.ia_vae import IA_VAE
+from avi_theory.reproductions.mb_bnn import MB_BNN
 from avi_theory.reproductions.mb_hmm import MB_HMM
 from avi_theory.reproductions.mb_linear import MB_LINEAR
 from avi_theory.reproductions.mb_nonlinear import MB_NONLINEAR
@@ -21,6 +23,7 @@ __all__ = ["EXPERIMENTS", "SCALES", "Experiment", "Found", "named"]
 EXPERIMENTS: tuple[Experiment, ...] = (
     MB_LINEAR,
     MB_NONLINEAR,
+    MB_BNN,
     MB_SAW,
     MB_HMM,
     CLD_GAPS,
@@ -29,6 +32,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     CLD_ENCODER,
     CLD_DECODER,
     CLD_ANNEALING,
+    IA_VAE,
     GP_VAE,
 )
 SCALES = ("small", "full")
