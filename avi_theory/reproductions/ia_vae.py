@@ -49,6 +49,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
             gaps=IMAGES[scale] * (2 if chosen else 1),
             truth=chosen,
             device=device(),
+            checkpoint=progress.kept(name),
             progress=lambda words, n=name: progress(f"{n}: {words}"),  # type: ignore[misc]
         )
         for name, chosen in ((settings.data.name, None), ("synthetic", truth))

@@ -50,7 +50,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
     lines = [_structure(size, x.shape[1], len(x)), *_linear(x, progress, seed)]
     curves = []
     for words, objective in WORDS:
-        runs = families(x, size, objective, seed, lambda told, w=words: progress(f"{w}: {told}"))  # type: ignore[misc]
+        runs = families(x, size, objective, seed, words, progress)
         found, curve = _told(words, runs, size, scale)
         lines += found
         curves.append(curve)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from avi_theory.numeric.checkpoint import Checkpoint, fingerprint
 from avi_theory.reproductions.base import Progress
 from avi_theory.reproductions.neural_decoder import (
     Network,
@@ -53,28 +54,55 @@ class Size:
     spread: float
 
 
-def families(x: Tensor, size: Size, objective: Objective, seed: int, progress: Progress) -> Runs:
-    """Every family from its own start, and F-VI from every A-VI's solution at half time."""
+def families(
+    x: Tensor, size: Size, objective: Objective, seed: int, words: str, progress: Progress
+) -> Runs:
+    """Every family from its own start, and F-VI from every A-VI's solution at half time.
+
+    Args:
+        x: images ``[N, D]``, in units of the noise.
+        size: of the runs.
+        objective: what is minimised.
+        seed: of starts and noise.
+        words: that name these runs.
+        progress: told of each family; where it keeps trainings, those that are done are taken.
+    """
+    folder, memory = progress.kept(words), None
+    if folder is not None:
+        told = {"size": asdict(size), "objective": asdict(objective), "seed": seed, "draws": DRAWS}
+        data = fingerprint({"x": x.cpu().numpy()})
+        memory = Checkpoint(folder, {**told, "data": data, "torch": torch.__version__})
     found: dict[Key, np.ndarray] = {}
     keys: tuple[Key, ...] = ("F-VI", "constant", *size.widths)
     for key in keys:
-        progress(f"width {key}" if isinstance(key, int) else key)
-        draw = torch.Generator().manual_seed(seed)
-        weights = Weights(
-            (size.codes, size.hidden, size.hidden, x.shape[1]), size.seeds, draw, size.spread
-        ).to(x.device)
-        factors = _factors(key, x, size, draw).to(x.device)
-        noise = torch.Generator(x.device).manual_seed(seed)
-        _half(factors, weights, x, size, objective, noise, ends=False)
-        if isinstance(key, int):
-            warm = Table(*factors(x, slice(0, len(x)))), copy.deepcopy(weights)
-            again = torch.Generator(x.device)
-            again.set_state(noise.get_state())
-            _half(*warm, x, size, objective, again, ends=True)
-            found[f"warm {key}"] = _mean(*warm, x, objective, seed)
-        _half(factors, weights, x, size, objective, noise, ends=True)
-        found[key] = _mean(factors, weights, x, objective, seed)
+        progress(f"{words}: {f'width {key}' if isinstance(key, int) else key}")
+
+        def work(key: Key = key) -> dict[str, Tensor]:
+            return _family(key, x, size, objective, seed)
+
+        losses = memory.result(work) if memory is not None else work()
+        found[key] = losses["own"].numpy()
+        if "warm" in losses:
+            found[f"warm {key}"] = losses["warm"].numpy()
     return found
+
+
+def _family(key: Key, x: Tensor, size: Size, objective: Objective, seed: int) -> dict[str, Tensor]:
+    """Losses at the end, and of F-VI that went on from half time."""
+    draw = torch.Generator().manual_seed(seed)
+    widths = (size.codes, size.hidden, size.hidden, x.shape[1])
+    weights = Weights(widths, size.seeds, draw, size.spread).to(x.device)
+    factors = _factors(key, x, size, draw).to(x.device)
+    noise, found = torch.Generator(x.device).manual_seed(seed), {}
+    _half(factors, weights, x, size, objective, noise, ends=False)
+    if isinstance(key, int):
+        warm = Table(*factors(x, slice(0, len(x)))), copy.deepcopy(weights)
+        again = torch.Generator(x.device)
+        again.set_state(noise.get_state())
+        _half(*warm, x, size, objective, again, ends=True)
+        found["warm"] = _mean(*warm, x, objective, seed)
+    _half(factors, weights, x, size, objective, noise, ends=True)
+    return {"own": _mean(factors, weights, x, objective, seed), **found}
 
 
 def _factors(key: Key, x: Tensor, size: Size, draw: torch.Generator) -> nn.Module:
@@ -101,8 +129,5 @@ def _half(
 
 def _mean(
     factors: nn.Module, weights: Weights, x: Tensor, objective: Objective, seed: int
-) -> np.ndarray:
-    found: np.ndarray = (
-        value(factors, weights, x, objective, draws=DRAWS, seed=seed).mean(0).cpu().numpy()
-    )
-    return found
+) -> Tensor:
+    return value(factors, weights, x, objective, draws=DRAWS, seed=seed).mean(0).cpu()

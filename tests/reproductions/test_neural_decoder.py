@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from avi_theory.errors import InputError
+from avi_theory.reproductions.base import Progress
 from avi_theory.reproductions.neural_decoder import CODED, PRINTED, SLOPE, Weights
 from avi_theory.reproductions.neural_runs import Size, families
 
@@ -48,14 +51,17 @@ def test_entropies_lead_to_the_known_spreads():
         assert float(at[value.argmin()].exp()) == pytest.approx(known, abs=1e-3)
 
 
-def test_a_restart_goes_on_where_the_network_was():
-    """Without a step F-VI has A-VI's loss, and steps of F-VI from there lower it."""
+def test_a_restart_goes_on_where_the_network_was(tmp_path):
+    """Without a step F-VI has A-VI's loss; steps of F-VI lower it; and what is kept is the same."""
     x = torch.randn((12, 6), generator=torch.Generator().manual_seed(3))
     size = Size("", 12, 1.0, 2, 4, (1, 3), 2, 0, 12, 1e-2, 1.0)
-    told = families(x, size, PRINTED, 0, lambda step: None)
+    quiet, keeping = Progress(lambda words: None), Progress(lambda words: None, tmp_path)
+    told = families(x, size, PRINTED, 0, "printed", quiet)
     for width in size.widths:
         np.testing.assert_allclose(told[f"warm {width}"], told[width], rtol=1e-6)
-    moved = families(
-        x, Size("", 12, 1.0, 2, 4, (3,), 2, 15, 12, 1e-2, 1.0), PRINTED, 0, lambda s: None
-    )
+    longer = replace(size, widths=(3,), steps=15)
+    moved, again = (families(x, longer, PRINTED, 0, "printed", keeping) for _ in range(2))
     assert (moved["warm 3"] < told["warm 3"]).all()
+    assert all((moved[key] == again[key]).all() for key in ("F-VI", "constant", 3, "warm 3"))
+    with pytest.raises(InputError):
+        families(x, longer, CODED, 0, "printed", keeping)
