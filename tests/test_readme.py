@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,27 @@ import pytest
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S)
+
+
+def newcomer():
+    """`tools/newcomer.py`, which walks the README's path from an empty environment."""
+    path = README.parent / "tools" / "newcomer.py"
+    spec = importlib.util.spec_from_file_location("newcomer", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_newcomer_reaches_verdict_and_gap_of_a_model_of_their_own(tmp_path):
+    """As the script does it, but for the installation."""
+    path = newcomer()
+    told = path.walk(path.own(), tmp_path, str(Path(sys.executable).parent))
+    assert path.missing(told) == []
+    assert "s[n], y[n]" in told and "agrees" in told
+    assert (tmp_path / "mine" / "mine.compare.html").is_file()
+    assert path.missing("") == ["check", "compare"]
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        path.walk(["avi check nothing.toml"], tmp_path, str(Path(sys.executable).parent))
 
 
 @pytest.fixture
