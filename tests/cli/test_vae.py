@@ -6,8 +6,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
+from avi_theory.errors import InputError
 from avi_theory.gallery import configuration_names, configuration_path, gallery_names
+from avi_theory.vae import load_vae
 from avi_theory.vae.train import load_settings
 
 CONFIG = """
@@ -88,7 +91,44 @@ def test_entries_change_the_configuration(avi, toy):
 def test_an_encoder_for_a_frozen_decoder(avi, toy, tmp_path):
     kept = tmp_path / "m.safetensors"
     avi("vae", "train", toy, "--save", kept)
-    assert avi("vae", "train", toy, "--decoder", kept, "--set", "encoder.hidden=[3]").code == 0
+    other, narrow = tmp_path / "n.safetensors", ("--set", "encoder.hidden=[3]")
+    assert avi("vae", "train", toy, "--decoder", kept, *narrow, "--save", other).code == 0
+    first, second = (load_vae(p).model for p in (kept, other))
+    pairs = zip(first.decoder.parameters(), second.decoder.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def spied(monkeypatch, name):
+    """What a function of the laboratory is called with; it refuses, so nothing is run."""
+    seen = {}
+
+    def spy(*given, **options):
+        seen.update(options, given=given)
+        raise InputError("Seen.")
+
+    monkeypatch.setattr(name, spy)
+    return seen
+
+
+def test_every_option_of_gaps_arrives(avi, refused, toy, tmp_path, monkeypatch):
+    kept = tmp_path / "m.safetensors"
+    avi("vae", "train", toy, "--save", kept)
+    seen = spied(monkeypatch, "avi_theory.vae.vae_gaps")
+    counts = ("--images", 3, "--training-images", 2, "--sandwich", 5, "--seed", 9)
+    refused("vae", "gaps", kept, *counts, "--flow", "--temperatures", 7, "--chains", 4)
+    assert (len(seen["given"][2]), len(seen["training_images"])) == (3, 2)
+    assert (seen["sandwich"], seen["seed"]) == (5, 9)
+    hard = seen["settings"]
+    assert (hard.flow, hard.temperatures, hard.chains) == (True, 7, 4)
+
+
+def test_every_option_of_compare_arrives(refused, monkeypatch):
+    seen = spied(monkeypatch, "avi_theory.vae.experiments.compare_encoders")
+    counts = ("--seeds", 3, "--gaps", 7, "--images", 120)
+    refused("vae", "compare", "digits", *counts, "--adapt", "scale", "--curve")
+    assert list(seen["seeds"]) == [0, 1, 2] and seen["gaps"] == 7
+    assert (seen["modulation"], seen["curve"], seen["truth"]) == ("scale", True, None)
+    assert len(seen["given"][2].train) == 120
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from avi_theory import Model, check, load, measure, predict
 
 GOLDEN = (3 - np.sqrt(5)) / 2  # 0.381966, the influence of one step in the random walk
+
+PAGE = " ".join(
+    (Path(__file__).resolve().parents[2] / "docs" / "errata.md").read_text("utf-8").split()
+)
+"""In one line; what it states is looked for beside the number that shows it."""
 
 FLAT_START = Model(
     """
@@ -36,6 +43,10 @@ def test_a_the_published_matrix_is_no_precision_and_the_right_one_is():
     assert np.linalg.eigvalsh(right).min() > 0
     assert np.linalg.eigvalsh(walk_precision(size, -2)).min() < 0
     assert np.ones(size) @ walk_precision(size, -2) @ np.ones(size) == 1 - size
+    assert rf"\Lambda_{{n-1,n}} = {right[1, 2]:.0f} ." in PAGE
+    proper = right + np.diag([1.5] + [0.0] * (size - 1))  # z[1] under a z[0] ~ N(0, 1)
+    means = np.linalg.solve(proper, seen.sum(0) + np.eye(size)[0])
+    assert ", ".join(f"{m:.3f}" for m in means[:3]) in PAGE
 
 
 def test_a_equal_data_give_equal_means_and_only_the_last_variance_differs():
@@ -62,6 +73,7 @@ def test_a_a_spike_is_a_valid_witness():
     spike[20] = 1.0
     mean = measure(FLAT_START, {"x": spike}, function="constant", inputs=[]).posterior().mean[1:]
     np.testing.assert_allclose(mean[21:29] / mean[20:28], GOLDEN, rtol=1e-6)
+    assert f"{GOLDEN:.6f}" in PAGE
 
 
 def iterations(kind: str, rate: float, starts: int = 10, size: int = 50) -> np.ndarray:
@@ -135,7 +147,7 @@ def test_c_without_ties_all_functions_attain_the_factorized_optimum():
     assert predict(walk, {"x": apart}, regime="dataset", **question).gap == 0
     tied = predict(walk, {"x": np.round(apart)}, regime="dataset", **question)
     population = predict(walk, regime="population", **question)
-    assert tied.gap > 0.1
+    assert f"{tied.gap:.2f} nats once these are rounded" in PAGE
     assert population.gap > 1
 
 
@@ -152,7 +164,7 @@ def test_d_a_function_of_the_whole_series_must_know_the_position():
     blind = predict(short, sharing="shared", **everything)
     told = predict(short, sharing="per-position", **everything)
     assert told.gap == 0
-    assert blind.gap > 0.5
+    assert f"still loses {blind.gap:.2f} nats in the population" in PAGE
     x = np.array([0.0, 1.0, 0.0])
     gap = measure(short, {"x": x}, inputs=everything["inputs"], function="affine").gap
     precision = np.array([[3.0, -1, 0], [-1, 3, -1], [0, -1, 2]])
@@ -177,6 +189,7 @@ def test_e_the_coupling_of_theta_and_z_is_tau_over_sigma_squared():
     np.testing.assert_allclose(measured, solved(tau / sigma**2), atol=1e-8)
     for other in (-tau / sigma**2, tau**2 / sigma**2, tau / sigma):
         assert np.abs(measured - solved(other)).max() > 0.02, other
+    assert r"\partial z_j} = \frac{\tau}{\sigma^2}" in PAGE
 
 
 NONLINEAR = """

@@ -110,6 +110,21 @@ def test_each_flag_is_raised_beyond_noise_only():
     assert (other[3], other[4]) == (2, 4)
 
 
+def test_a_flow_below_its_gaussian_or_above_the_evidence_is_flagged():
+    columns = {
+        "elbo": np.full(5, -10.0),
+        "elbo_optimum": np.full(5, -9.0),
+        "elbo_flow": np.array([-8.5, -9.5, -9.02, -7.5, np.nan]),
+        "log_evidence": np.full(5, -8.0),
+    }
+    errors = ("elbo", "elbo_optimum", "elbo_flow", "log_evidence", "amortization_gap", "flow_gain")
+    columns |= {f"{name}_standard_error": np.full(5, 0.01) for name in errors}
+    for diagonal in (True, False):
+        assert flagged(columns, diagonal=diagonal).tolist() == [0, 1, 0, 2, 4]
+    columns["elbo"] = np.array([-7.5, -10, -10, -10, -10])
+    assert flagged(columns, diagonal=False)[0] == FLAGS["evidence_below_optimum"]
+
+
 def test_a_failing_optimiser_is_flagged_not_averaged_away(monkeypatch):
     from avi_theory.vae.gaps import ladder
 
@@ -131,7 +146,9 @@ def test_the_table_is_written_whole_or_not_at_all(tmp_path):
 
     found = vae_gaps(encoder, LINEAR, LIGHT, settings=CHEAP, training_images=LIGHT[:3])
     assert isinstance(found, Gaps) and len(found.training) == 3
-    assert found.generalization[1] > 0
+    value, error = found.generalization
+    here, there = (np.mean(g.per_image["amortization_gap"]) for g in (found, found.training))
+    assert value == pytest.approx(here - there) and error > 0
     path = found.to_parquet(tmp_path / "gaps.parquet")
     table = pd.read_parquet(path)
     assert len(table) == 5

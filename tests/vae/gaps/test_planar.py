@@ -76,6 +76,7 @@ def test_plug_in_is_not_the_elbo(curved):
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
     sampled = evaluate(problem, q, q, seed=3)
+    assert torch.equal(sampled.elbo, sampled.best) and (sampled.gap_error < 1e-6).all()
     noise = torch.hypot(honest.standard_error, sampled.elbo_error)
     assert ((honest.value - sampled.elbo).abs() < 4 * noise).all()
     assert ((flattering - honest.value).abs() > 10 * honest.standard_error).all()

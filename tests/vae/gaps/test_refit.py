@@ -47,6 +47,18 @@ def test_an_affine_encoder_reaches_the_closed_form(task):
     assert gain == pytest.approx(after - before, rel=0.02) and evaluations > 2
 
 
+def test_the_gain_is_counted_on_noise_that_no_fit_saw(task, monkeypatch):
+    encoder, posterior, problem = task
+    used = []
+    real = module.on_noise
+    monkeypatch.setattr(module, "on_noise", lambda p, n: used.append(n) or real(p, n))
+    monkeypatch.setattr(module, "_descend", lambda *_: None)
+    module.refit(encoder, posterior, problem)
+    before, fitted, after = used
+    assert torch.equal(before, after)
+    assert not any(torch.equal(a, b) for a in fitted for b in after)
+
+
 def test_a_worse_fit_is_not_kept(task, monkeypatch):
     encoder, posterior, problem = task
     module.refit(encoder, posterior, problem)
