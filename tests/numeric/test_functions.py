@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from avi_theory import InputError, Model
+from avi_theory.gallery import load
 from avi_theory.numeric import load_measurement, measure, parameters
 from avi_theory.numeric.families import Family
 from avi_theory.numeric.functions import FUNCTIONS, function_named
@@ -19,6 +20,7 @@ from avi_theory.numeric.nets.recurrent import scan
 from avi_theory.numeric.parameters import Amortized
 from avi_theory.numeric.solve.gauss_newton import Gram
 from avi_theory.spec.bound import bind
+from avi_theory.spec.simulate import simulate_bound
 
 WHERE = Where(torch.device("cpu"), torch.float64)
 SERIES = """
@@ -362,3 +364,17 @@ def test_a_flat_network_refuses_groups_of_other_lengths():
     found = measure(Model(GROUPS), data, function="mlp:2", inputs=["y[g,:]"], iterations=2)
     with pytest.raises(InputError, match=r"function of z was fitted on .* set:32"):
         found.infer(pd.DataFrame(ragged(12, most=7, seed=1)))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_attention_over_a_single_series_reaches_the_optimum_in_few_steps(seed):
+    """With a single head, ten steps of Gauss-Newton and sixty of L-BFGS leave 1e-4 nats."""
+    model = load("random_walk")
+    bound = simulate_bound(bind(model), seed=0).bound
+    found = measure(
+        model, bound, function="attention:16x16", inputs=["x[:]"], seed=seed, iterations=24,
+        evidence=False,
+    )  # fmt: skip
+    assert found.avi.status == "converged", found.avi.message
+    assert found.avi.iterations <= 12
+    assert found.gap < 1e-6
