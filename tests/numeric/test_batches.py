@@ -71,8 +71,9 @@ def test_batches_reach_what_all_data_at_once_reach(name, inputs, function):
     data = counts() if "\n" in name else simulate(model).data if name == "degradation" else None
     units = units_of(model, data)
     found = measure_in_batches(
-        units, batch=len(units) // 4 + 1, pilot=len(units) // 2, inputs=inputs, function=function
-    )
+        units, batch=len(units) // 4 + 1, pilot=len(units) // 2, inputs=inputs, function=function,
+        evidence=False,
+    )  # fmt: skip
     whole = at_once(
         model, bind(model, data_for(model, data)), inputs=inputs, function=function, evidence=False
     )
@@ -86,6 +87,16 @@ def test_batches_reach_what_all_data_at_once_reach(name, inputs, function):
             assert found.posterior()[label][key] == pytest.approx(
                 whole.posterior()[label][key], rel=1e-5, abs=1e-7
             )
+
+
+def test_the_evidence_in_batches_is_that_of_all_data_at_once():
+    model, data = Model(COUNTS), counts(16)
+    found = measure_in_batches(units_of(model, data), batch=6, pilot=16)
+    whole = at_once(model, data)
+    assert found.provenance["batches"] == 3
+    assert found.log_evidence["method"] == whole.log_evidence["method"]
+    assert found.log_evidence["value"] == pytest.approx(whole.log_evidence["value"], abs=1e-8)
+    assert found.fvi.elbo < found.log_evidence["value"]
 
 
 def test_one_batch_scaled_by_their_number_is_unbiased():
@@ -111,7 +122,7 @@ def test_one_batch_scaled_by_their_number_is_unbiased():
 def test_a_network_learns_in_batches_and_says_how_it_was_tuned():
     found = measure_in_batches(
         units_of(Model(COUNTS), counts(400)), batch=100, pilot=100, function="mlp:8",
-        inputs=["e[n]", "y[n]"], iterations=150,
+        inputs=["e[n]", "y[n]"], iterations=150, evidence=False,
     )  # fmt: skip
     assert 0 <= found.gap / found.latents < 1e-3
     assert found.provenance["tuning"]["avi"].startswith("Adam: rates 0.0001, 0.001, 0.01 tried")
@@ -138,8 +149,9 @@ def test_sampled_terms_carry_standard_errors():
     """
     data = {"x": np.random.default_rng(1).normal(size=16)}
     found = measure_in_batches(
-        units_of(Model(text), data), batch=6, inputs=["x[n]"], function="affine", samples=64
-    )
+        units_of(Model(text), data), batch=6, inputs=["x[n]"], function="affine", samples=64,
+        evidence=False,
+    )  # fmt: skip
     assert found.fvi.status == "converged"
     assert found.fvi.standard_error > 0 and found.standard_error > 0
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from avi_theory.numeric.asked import (
     reporting,
 )
 from avi_theory.numeric.batches.amortized import NO_RATE, Heads, within_units
+from avi_theory.numeric.batches.evidence import evidence_of
 from avi_theory.numeric.batches.factorized import Factorized
 from avi_theory.numeric.batches.progress import telling
 from avi_theory.numeric.batches.shards import Shard, Shards, refined
@@ -53,7 +55,6 @@ from avi_theory.spec.units import Units
 
 PILOT = 500
 """Units, at least, on which starting values are found and the class of functions is fixed."""
-UNKNOWN = "not computed in batches"
 
 
 def measure_in_batches(
@@ -70,6 +71,7 @@ def measure_in_batches(
     samples: int = 256,
     tolerance: float = 1e-9,
     iterations: int = 200,
+    evidence: bool = True,
     holdout: Units | None = None,
     checkpoint: str | Path | None = None,
     pilot: int | None = None,
@@ -92,6 +94,7 @@ def measure_in_batches(
         samples: Monte Carlo samples for terms without a closed form.
         tolerance: on the gradient norm.
         iterations: of Newton's method, or of L-BFGS for networks.
+        evidence: whether to compute log p(x) where the locals of a unit do not interact.
         holdout: units kept from fitting, for the generalization gap.
         checkpoint: a folder from which the same call goes on after an interruption.
         pilot: units on which starting values are found; None for a batch, or 500 if that is more.
@@ -152,6 +155,10 @@ def measure_in_batches(
         if avi is not None and parameters is not None and avi.exists:
             kind = function or DEFAULT
             trained = Trained.of(bound, parameters, avi.run.parameters, kind, where, factors)
+        answer = {"value": None, "method": "not asked for", "standard_error": None}
+        if evidence:
+            of_batch = partial(_at, profile, fvi.run.parameters)
+            answer = evidence_of(shards, fvi, of_batch).to_dict()
         certain = {"certified": fvi.run.status is Status.converged and shards.concave}
         both = {**fields(small.elbo, fvi, elbos.fvi, elbos.fvi_error, profile.globals), **certain}
         tuning = {"fvi": NO_RATE, "avi": heads.tuning if heads else NO_RATE}
@@ -173,7 +180,7 @@ def measure_in_batches(
             latents=sum(shards.latents.values()),
             standard_error=elbos.gap_error,
             methods=small.elbo.methods,
-            log_evidence={"value": None, "method": UNKNOWN, "standard_error": None},
+            log_evidence=answer,
             holdout=None
             if holdout is None or trained is None
             else _held_out(trained, holdout, batch, fvi.tables, options),
@@ -306,6 +313,11 @@ def _fresh(
             both[1] = _value(other, lambda s: heads.tables(s, avi.run.parameters))
         pairs.append(both)
     return Elbos.of(np.asarray(pairs))
+
+
+def _at(profile: Factorized, theta: Tensor, shard: Shard) -> Mapping[str, Tensor]:
+    """All tables of one batch at F-VI's solution."""
+    return profile.tables(shard, theta)
 
 
 def _value(shards: Shards, tables: Callable[[Shard], Mapping[str, Tensor]]) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -41,14 +42,31 @@ ROUNDS = (500, 1000, DRAWS)
 
 def by_local_integrals(elbo: Elbo, fvi: Fit, seed: int) -> Evidence | None:
     """For models whose factors each hold one local point at most, or link discrete chains."""
-    split = _split(elbo)
-    if split is None:
+    if split(elbo) is None:
         return None
-    outer, inner, layout = split
-    if sum(elbo.families[n].points for n in outer) > MOST_GLOBALS:
+    return integrated(Level(elbo, fvi), seed)
+
+
+class Joint(Protocol):
+    """log p(x, θ) as a function of standardised globals.
+
+    Attributes:
+        size: of the globals; points: theirs; width: numbers that one evaluation takes.
+    """
+
+    size: int
+    points: int
+    width: int
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """At rows ``[S, size]``."""
+
+
+def integrated(level: Joint, seed: int) -> Evidence | None:
+    """The integral over the globals; None for too many."""
+    if level.points > MOST_GLOBALS:
         return None
-    level = _Level(elbo, fvi, outer, inner, layout)
-    if not outer:
+    if not level.size:
         return Evidence(float(level(np.zeros((1, 0)))[0]), "exact: one-dimensional integrals")
     if level.size <= 2:
         found = by_grid(level)
@@ -76,7 +94,7 @@ def summed(log_weights: np.ndarray, method: str, *, least: float = 30.0) -> Evid
     return Evidence(value, method, error)
 
 
-def _split(elbo: Elbo) -> tuple[list[str], list[str], Layout | None] | None:
+def split(elbo: Elbo) -> tuple[list[str], list[str], Layout | None] | None:
     """(variables sampled, variables summed or integrated, their chains); None if points interact.
 
     Discrete points may interact along chains.
@@ -114,12 +132,13 @@ def _points(factor: ExpectedFactor, inner: list[str]) -> int | None:
     return count if count <= 1 else None
 
 
-class _Level:
+class Level:
     """log p(x, θ) as a function of standardised globals: θ = m + s·x with F-VI's m and s."""
 
-    def __init__(
-        self, elbo: Elbo, fvi: Fit, outer: list[str], inner: list[str], layout: Layout | None
-    ) -> None:
+    def __init__(self, elbo: Elbo, fvi: Fit) -> None:
+        parts = split(elbo)
+        assert parts is not None
+        outer, inner, layout = parts
         self._elbo, self._fvi, self._inner, self._layout = elbo, fvi, inner, layout
         self._q = elbo.marginals(fvi.tables)
         self._shapes = {}
@@ -130,6 +149,7 @@ class _Level:
             self._shapes[name] = mean.shape
             self.log_scale += float(log_sd.sum())
         self.size = sum(math.prod(s) for s in self._shapes.values())
+        self.points = sum(elbo.families[n].points for n in outer)
         self.width = _width(elbo, inner)
         self._step = max(1, CELLS // self.width)
 
@@ -202,7 +222,7 @@ class _Level:
         return total.cpu().double().numpy()
 
 
-def by_grid(level: _Level) -> Evidence | None:
+def by_grid(level: Joint) -> Evidence | None:
     """One or two globals: the trapezoidal rule under a sinh map, first coarse, then fitted.
 
     The map reaches far into exponential tails; the error is what halving the spacing changes.
@@ -241,7 +261,7 @@ def _grid(size: int, reach: float, spacing: float, scale: float) -> tuple[np.nda
     return grid, weights
 
 
-def by_proposals(level: _Level, seed: int) -> Evidence:
+def by_proposals(level: Joint, seed: int) -> Evidence:
     """Importance sampling over the globals: Student proposals, fitted twice to their weights."""
     generator = np.random.default_rng(seed)
     centre: np.ndarray = np.zeros(level.size)
