@@ -17,6 +17,7 @@
 # and not the same on every image. How much, on which, and is it the encoder or the Gaussian that is at fault?
 
 # %%
+import os
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -29,14 +30,15 @@ from avi_theory.vae import SemiAmortized, load_images, load_settings, train, vae
 from avi_theory.vae.gaps import Settings
 
 plt.rcParams.update(STYLE)
+small = "AVI_SMALL" in os.environ  # set where the notebooks are tested
 print(check(load("vae_digits")).locals["z"].inputs)
 
 # %%
 images = load_images("digits")
-settings = load_settings(configuration_path("digits"), **{"training.epochs": 60})
+settings = load_settings(configuration_path("digits"), **{"training.epochs": 30 if small else 60})
 trained = train(settings, images)
 vae = trained.model
-some = images.tensor("test", slice(0, 40))
+some = images.tensor("test", slice(0, 20 if small else 40))
 effort = Settings(temperatures=100, chains=8)
 gaps = vae_gaps(vae, vae.decoder, some, likelihood=vae.likelihood, settings=effort)
 gaps.plot("worst_images")

@@ -17,6 +17,8 @@
 # random, so that it knows what it does not know (Gaussian-process). Do they keep what they promise, against controls?
 
 # %%
+import os
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -36,13 +38,15 @@ from avi_theory.vae.experiments import compare_encoders, truth_of
 from avi_theory.vae.gaps import Settings
 
 plt.rcParams.update(STYLE)
+small = "AVI_SMALL" in os.environ  # set where the notebooks are tested
 
 # %%
-settings = load_settings(configuration_path("digits"), **{"training.epochs": 30})
+settings = load_settings(configuration_path("digits"), **{"training.epochs": 15 if small else 30})
 truth = truth_of("curved", settings, train=600, test=100)
 trial = compare_encoders(
-    "curved", truth.settings, truth.images, seeds=range(3), gaps=50, truth=truth
-)
+    "curved", truth.settings, truth.images, seeds=range(2 if small else 3),
+    gaps=25 if small else 50, truth=truth,
+)  # fmt: skip
 trial.plot()
 
 # %% [markdown]
@@ -78,7 +82,8 @@ print(
 
 # %%
 random = load_settings(
-    configuration_path("digits"), **{"training.epochs": 60, "encoder.posterior": "process"}
+    configuration_path("digits"),
+    **{"training.epochs": 20 if small else 60, "encoder.posterior": "process"},
 )
 images = load_images("digits")
 vae = train(random, images).model
