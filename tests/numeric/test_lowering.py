@@ -7,7 +7,7 @@ import pytest
 import sympy
 import torch
 
-from avi_theory.gallery import load
+from avi_theory.gallery import gallery_names, load
 from avi_theory.numeric.elbo import elbo_of
 from avi_theory.numeric.lowering import Where
 from avi_theory.spec import terms
@@ -99,13 +99,13 @@ def lowered(elbo, u, categories):
     """The log joint and its gradient by variable, in torch."""
     where = elbo.where
     hidden = {n: where.tensor(x)[None].requires_grad_(True) for n, x in u.items()}
-    drawn = {n: torch.as_tensor(x)[None] for n, x in categories.items()}
+    drawn = {n: torch.as_tensor(x, device=where.device)[None] for n, x in categories.items()}
     parts = [f.log_density(hidden, drawn) for f in elbo.factors if "entropy" not in f.text]
     value = torch.stack([p[0] for p in parts]).sum()
     slopes = [None] * len(hidden)
     if hidden:
         slopes = torch.autograd.grad(value, list(hidden.values()), materialize_grads=True)
-    gradient = {n: s[0].double().numpy() for n, s in zip(hidden, slopes, strict=True)}
+    gradient = {n: s[0].double().cpu().numpy() for n, s in zip(hidden, slopes, strict=True)}
     size = sum(abs(float(p.detach())) for p in parts)
     return float(value.detach()), gradient, size
 
@@ -128,3 +128,22 @@ def test_values_and_gradients_are_sympys(measurable, bound_of, elbo_at):
     for n in u:
         scale = np.abs(gradient[n]).max(initial=1.0)
         np.testing.assert_allclose(rough_gradient[n], gradient[n], atol=2e-3 * scale, err_msg=n)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_an_accelerator_gives_the_processors_values(bound_of, elbo_at, dtype):
+    near = 1e-10 if dtype is torch.float64 else 3e-5
+    for name in gallery_names():
+        if load(name).networks:
+            continue
+        bound = bound_of(name, most=POINTS)
+        elbo = elbo_at(bound)
+        u, categories, _ = typical_point(load(name), elbo, seed=2)
+        value, gradient, size = lowered(elbo, u, categories)
+        there = elbo_of(bound, Where(torch.device("cuda"), dtype))
+        other, slopes, _ = lowered(there, u, categories)
+        assert other == pytest.approx(value, abs=near * (1 + size)), name
+        for n in u:
+            scale = np.abs(gradient[n]).max(initial=1.0)
+            np.testing.assert_allclose(slopes[n], gradient[n], atol=100 * near * scale, err_msg=n)

@@ -56,3 +56,19 @@ def test_the_standard_errors_are_the_spread_over_seeds(trained):
         told = np.mean([np.square(r[f"{name}_standard_error"]) for r in runs], axis=0)
         ratio = np.sqrt(np.mean(spread**2) / np.mean(told))
         assert 0.7 < ratio < 1.4, (name, ratio)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_an_accelerator_gives_the_processors_gaps(trained):
+    encoder, decoder, _, rest = trained
+    effort = Settings(temperatures=20)
+    here, there = (
+        vae_gaps(encoder.to(d), decoder.to(d), rest[:15].to(d), settings=effort, device=d)
+        for d in ("cpu", "cuda")
+    )
+    for name in ("elbo", "elbo_optimum", "log_evidence"):
+        error = np.hypot(
+            *(g.per_image[f"{name}_standard_error"] for g in (here, there))
+        )  # fmt: skip
+        off = np.abs(here.per_image[name] - there.per_image[name])
+        assert (off <= 5 * error + 0.02).all(), name
