@@ -40,8 +40,7 @@ def work(scale: str, seed: int, progress: Progress) -> Found:
             gain > room,
             gain,
             f"the best Gaussian of each image leaves {room:.3f} nats to log p(x); a gain above "
-            f"that "
-            "came from amortizing better",
+            "that came from amortizing better",
         )
     )
     curve = Curve("tiny encoders", (0.0, 1.0), tuple(mean(g, "elbo") for g in gaps.values()))

@@ -44,8 +44,8 @@ class DataSettings:
             InputError: an unknown set or option.
             DataError: files that are missing, damaged or of another format.
         """
-        told = {**asdict(self), "folder": folder or self.folder}
-        return load_images(**{**told, "download": download or self.download})
+        told = {"folder": folder or self.folder, "download": download or self.download}
+        return load_images(**{**asdict(self), **told})
 
 
 @dataclass(frozen=True)
